@@ -1,0 +1,57 @@
+# Each target does its own set-up: .venv with the versions locked in .ci/locks, the project editable.
+.PHONY: help demo test lint types test-matrix lab bench docs pictures lock clean
+.DEFAULT_GOAL := help
+export PYTHON
+BIN := .venv/bin
+PORT ?= 8013
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: setup  ## Kill a notebook's kernel twice, resume it, and check the outcome against the server's log
+	@$(BIN)/python notebooks/demo/run_demo.py
+
+test: lint types  ## Run every check: lint, types, layers, tests, other Pythons and DuckDB 1.5
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	@.ci/matrix
+
+lint: setup  ## Run ruff and the layer contracts
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: setup  ## Run mypy in strict mode
+	$(BIN)/mypy durable_nb
+
+test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
+	@.ci/matrix
+
+lab: setup-lab  ## Open the quickstart in JupyterLab, with the flaky server running
+	@$(BIN)/python notebooks/demo/server.py --port $(PORT) & server=$$!; \
+	trap 'kill $$server' EXIT; DEMO_URL=http://127.0.0.1:$(PORT) $(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+bench: setup  ## Measure against plain pickle and plain DuckDB (BENCH_ARGS="--quick --json FILE")
+	@$(BIN)/python tests/bench/run.py $(BENCH_ARGS)
+
+docs: setup-docs  ## Build the documentation into docs/_build/html, warnings are errors
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	@echo "built docs/_build/html/index.html"
+
+pictures: setup-pictures  ## Take the pictures of README and docs anew (needs a Chromium)
+	@$(BIN)/python docs/pictures/make.py
+
+lock:  ## Write the locked versions anew
+	@.ci/lock
+
+clean:  ## Remove environments, caches and built documentation
+	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.PHONY: setup setup-lab setup-docs setup-pictures
+setup:
+	@.ci/setup
+setup-lab:
+	@.ci/setup lab
+setup-docs:
+	@.ci/setup docs
+setup-pictures:
+	@.ci/setup lab pictures

@@ -1,0 +1,13 @@
+project = "durable_nb"
+author = "the durable_nb contributors"
+copyright = "2026, the durable_nb contributors"  # noqa: A001 - Sphinx's name
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "durable_nb"
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # the pages' code is run by tests/docs
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"  # the docstrings say it shorter
+napoleon_use_ivar = True

@@ -1,0 +1,1 @@
+"""The command line: will hold ``durable-nb …`` and ``jupyter durable …``."""

@@ -1,0 +1,136 @@
+"""What a checkpoint depends on besides its key: files read and left behind, the folder, environment, random streams."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, cast
+
+from durable_nb.core import module_attributes, streams
+from durable_nb.core.environ import changed_variable, depends_on_folder, variables_named
+from durable_nb.core.recording import Unrecordable
+from durable_nb.store.records import FileRecord
+from durable_nb.values.dependencies import FileDependency, changed, relative
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from pathlib import Path
+    from types import CodeType
+
+    from durable_nb.core.watch import CallWatch
+    from durable_nb.store.records import StepRecord
+    from durable_nb.values.dependencies import Kind
+
+
+def stale(record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: Callable[[], bool]) -> str | None:
+    """Return why a recorded step no longer stands for a run, or None when it does.
+
+    Args:
+        record: the whole row.
+        root: what relative paths are relative to.
+        names: the globals of the code, where it finds its modules.
+        seeded: says whether code that ran here sets random streams; asked only if that matters.
+    """
+    extra = record.extra or {}
+    why = _changed(record.files, root, "") or _changed(_rows(extra.get("left", ())), root, ", which it wrote,")
+    if why:
+        return why
+    if "folder" in extra and extra["folder"] != _folder(root):
+        return "the current folder is another"
+    variable = changed_variable(extra.get("environ", {}))
+    if variable:
+        return f"environment variable {variable} has another value"
+    attribute = module_attributes.changed(extra.get("attributes", {}), names)
+    if attribute:
+        return f"{attribute} has another value"
+    before = extra.get("streams")
+    if before and (extra.get("seeded") or seeded()):
+        differs = streams.states_differ(before)
+        return f"the random stream {differs} is in another state" if differs else None
+    return None
+
+
+class Conditions:
+    """Gathers what a run depended on, for its row.
+
+    Rows of calls that replayed inside of it hand on theirs: what they read was not read again.
+    """
+
+    def __init__(
+        self,
+        watch: CallWatch,
+        codes: Iterable[CodeType],
+        names: Mapping[str, Any],
+        root: Path,
+        replayed: Iterable[StepRecord],
+    ) -> None:
+        self._names = names
+        self._watch = watch
+        self._codes = tuple(codes)
+        self._root = root
+        self._replayed = [row for row in replayed if row.files or row.extra]
+
+    def files(self, declared: Iterable[FileDependency] = ()) -> tuple[FileRecord, ...]:
+        """Return the rows for the files read.
+
+        Raises:
+            Unrecordable: what was read is not fully known, or was changed by somebody else meanwhile.
+        """
+        for problem in self._watch.problems:
+            raise Unrecordable(f"what it read is not fully known: {problem}")
+        rows = {(row.path, row.kind): row for each in self._replayed for row in each.files}
+        for file in (*declared, *self._watch.files):
+            if file.changed_while_running:
+                raise Unrecordable(f"{file.path} was changed while it ran")
+            rows[file.path, file.kind] = FileRecord(file.path, file.kind, file.size, file.mtime_ns, file.digest)
+        return tuple(rows.values())
+
+    def extra(self, *, drawn: Collection[str], seeded: Callable[[], bool]) -> dict[str, Any]:
+        """Return the rest, JSON-able.
+
+        Args:
+            drawn: the streams whose state before counts.
+            seeded: says whether code that ran here sets random streams.
+        """
+        extra: dict[str, Any] = {}
+        variables: dict[str, str] = {}
+        attributes: dict[str, str] = {}
+        left: dict[str, list[Any]] = {}
+        for row in self._replayed:
+            variables |= (row.extra or {}).get("environ", {})
+            attributes |= (row.extra or {}).get("attributes", {})
+            left |= {each[0]: each for each in (row.extra or {}).get("left", ())}
+        variables |= variables_named(self._codes)
+        left |= {f.path: [f.path, f.kind, f.size, f.mtime_ns, f.digest] for f in self._watch.left}
+        attributes |= module_attributes.read(self._codes, self._names)
+        if variables:
+            extra["environ"] = variables
+        if attributes:
+            extra["attributes"] = attributes
+        if left:
+            extra["left"] = list(left.values())
+        if left or self._watch.files or depends_on_folder(self._codes):
+            extra["folder"] = _folder(self._root)
+        if drawn:
+            extra["streams"] = {name: before for name, (before, _) in self._watch.advanced.items() if name in drawn}
+            extra["seeded"] = seeded()
+        return extra
+
+
+def _changed(files: Iterable[FileRecord], root: Path, role: str) -> str | None:
+    for file in files:
+        kind = cast("Kind", file.kind)
+        why = changed(FileDependency(file.path, kind, file.size, file.mtime_ns, file.digest), root)
+        if why:
+            return f"{file.path}{role} {why.removeprefix(file.path).strip()}" if role else why
+    return None
+
+
+def _rows(left: Iterable[list[Any]]) -> list[FileRecord]:
+    return [FileRecord(*each) for each in left]
+
+
+def _folder(root: Path) -> str:
+    try:
+        return relative(os.getcwd(), root)  # noqa: PTH109 - as text
+    except FileNotFoundError:
+        return "(deleted)"

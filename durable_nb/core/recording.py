@@ -1,0 +1,110 @@
+"""What the recording of calls and of cells has in common: paths in values, and references to live inputs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from durable_nb.values.fingerprint import graph_of
+from durable_nb.values.pickling import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from durable_nb.values.address import Address
+    from durable_nb.values.fingerprint import Graph
+    from durable_nb.values.pickling import Encoded
+
+
+MAX_ITEMS = 1000
+_CONTAINERS = (list, tuple, set, frozenset, dict)
+
+
+class Unrecordable(Exception):  # noqa: N818 - a verdict: the step runs again, and the user is told why
+    """Why a step that ran cannot be recorded."""
+
+
+def texts_in(values: Iterable[object]) -> list[object]:
+    """Return the texts and paths among some values and in their containers of up to 1,000 items."""
+    found: list[object] = []
+    for value in values:
+        if isinstance(value, str | PurePath):
+            found.append(value)
+        elif type(value) in _CONTAINERS and len(value) <= MAX_ITEMS:  # type: ignore[arg-type]
+            items: Any = value.values() if type(value) is dict else value
+            found += [each for each in items if isinstance(each, str | PurePath)]
+    return found
+
+
+def encode_connected(
+    value: object, made: Mapping[str, object], inputs: Graph, namespace: dict[str, Any] | None, label: str = ""
+) -> Encoded:
+    """Encode what a step made; parts of it that belong to an input are referred to rather than copied.
+
+    Args:
+        value: what is encoded.
+        made: the outputs in it, by name.
+        inputs: the graph of what went in.
+        namespace: the notebook's globals.
+        label: how errors call the value.
+
+    Raises:
+        EncodeError: something in it cannot be saved.
+        Unrecordable: it is connected to an input, or within itself, in a way that a replay would lose.
+    """
+    if not inputs.holds_objects() and "torch" not in sys.modules:
+        return encode(value, namespace=namespace, label=label)  # there is nothing that it could be a part of
+    outputs = graph_of(made, namespace)
+    memory = inputs.overlaps(outputs)
+    if memory is not None:
+        raise Unrecordable(f"{memory} shares its memory with an input")
+    _refuse_shared_tensors(inputs, outputs)
+    aliases = _addressable(inputs.shared_with(outputs))
+    encoded = encode(value, namespace=namespace, aliases=aliases, alive=_alive(aliases, outputs), label=label)
+    for name, walk in outputs.walks.items():
+        if walk.blocked is not None and inputs.holds_objects():
+            raise Unrecordable(f"{name} holds a {walk.blocked[1].type_name}, which may be connected to an input unseen")
+    return encoded
+
+
+def _refuse_shared_tensors(inputs: Graph, outputs: Graph) -> None:
+    """Raise when an output tensor shares its storage with another tensor: a replay would part them.
+
+    Raises:
+        Unrecordable: it does.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    seen: dict[int, int] = {}
+    for walk in (*outputs.walks.values(), *inputs.walks.values()):
+        for each in walk.objects:
+            if isinstance(each, torch.Tensor) and seen.setdefault(each.untyped_storage().data_ptr(), id(each)) != id(
+                each
+            ):
+                raise Unrecordable("it makes a tensor that shares its storage with another")
+
+
+def _addressable(shared: Mapping[int, Address | None]) -> dict[int, Address]:
+    """Return the addresses of what an output shares with the inputs.
+
+    Raises:
+        Unrecordable: an object has none, so a replay could not refer to it.
+    """
+    found: dict[int, Address] = {}
+    for identity, address in shared.items():
+        if address is None:
+            raise Unrecordable("it returns or binds a part of an input that no path leads to")
+        found[identity] = address
+    return found
+
+
+def _alive(aliases: Mapping[int, Address], graph: Graph) -> list[object]:
+    """Return the live objects that the addresses are of."""
+    wanted = set(aliases)
+    found: dict[int, object] = {}
+    for walk in graph.walks.values():
+        if wanted & walk.ids:
+            found.update((id(each), each) for each in walk.objects if id(each) in wanted)
+    return list(found.values())

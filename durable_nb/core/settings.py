@@ -1,0 +1,187 @@
+"""Settings of the process that a step may change: found by comparing, and made again by a replay (DESIGN §5 row 16)."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import os
+import sys
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_CHANGES = frozenset({"os.putenv", "os.unsetenv", "os.chdir"})
+_BACKEND = frozenset({"backend", "backend_fallback"})
+"""What matplotlib finds out about the process it runs in: never carried from one process to another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Some settings that belong together, as a dict.
+
+    Attributes:
+        name: for people and for the ledger.
+        module: the module they belong to; read only once it is loaded, "" for Python's own.
+        read: returns them.
+        put: sets some of them; None as a value removes one.
+    """
+
+    name: str
+    module: str
+    read: Callable[[], Mapping[str, Any]]
+    put: Callable[[Mapping[str, Any]], None]
+
+
+class SettingsWatch:
+    """Compares settings with what they were when it was made."""
+
+    def __init__(self, settings: tuple[Setting, ...]) -> None:
+        self._settings = settings
+        self._before = {each.name: _read(each) for each in settings}
+
+    def changes(self) -> dict[str, dict[str, Any]]:
+        """Return what has another value now, by setting; all of a module's settings when it was loaded since."""
+        found: dict[str, dict[str, Any]] = {}
+        for each in self._settings:
+            before, now = self._before[each.name] or {}, _read(each)
+            if now is None or now == before:
+                continue
+            changed = {key: value for key, value in now.items() if key not in before or before[key] != value}
+            changed.update(dict.fromkeys(before.keys() - now.keys()))
+            found[each.name] = changed
+        return found
+
+
+def apply(changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make recorded changes again.
+
+    Raises:
+        OSError: a folder is not there any more.
+        ImportError: a module is not.
+    """
+    for setting in ALL:
+        if setting.name in changes:
+            if setting.module:
+                importlib.import_module(setting.module)
+            setting.put(changes[setting.name])
+
+
+class ProcessChanges:
+    """Counts changes of the environment and of the current folder; cheap enough to look at around every call.
+
+    By an audit hook: comparing them would cost more than a short call does.
+    """
+
+    _count = itertools.count()
+    _made = 0
+
+    @classmethod
+    @functools.cache
+    def watch(cls) -> None:
+        """Begin to count; a second call changes nothing."""
+        sys.addaudithook(cls._hook)
+
+    @classmethod
+    def made(cls) -> int:
+        """Return how many there were."""
+        return cls._made
+
+    @classmethod
+    def _hook(cls, event: str, args: tuple[Any, ...]) -> None:  # noqa: ARG003 - as the interpreter calls it
+        if event in _CHANGES:
+            cls._made = next(cls._count) + 1
+
+
+def _read(setting: Setting) -> dict[str, Any] | None:
+    if setting.module and setting.module not in sys.modules:
+        return None
+    return dict(setting.read())
+
+
+# -- Python's own
+
+
+def _put_environment(changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _folder() -> dict[str, str | None]:
+    try:
+        return {"folder": os.getcwd()}  # noqa: PTH109 - as text
+    except FileNotFoundError:
+        return {"folder": None}
+
+
+def _put_folder(changes: Mapping[str, Any]) -> None:
+    if changes["folder"] is not None:
+        os.chdir(changes["folder"])
+
+
+def _put_path(changes: Mapping[str, Any]) -> None:
+    sys.path[:] = changes["path"]
+
+
+def _put_filters(changes: Mapping[str, Any]) -> None:
+    warnings.resetwarnings()  # also tells the interpreter that its memory of shown warnings is void
+    warnings.filters.extend(changes["filters"])  # type: ignore[attr-defined]
+
+
+# -- of libraries
+
+
+def _matplotlib() -> dict[str, Any]:
+    rc: dict[str, Any] = sys.modules["matplotlib"].rcParams
+    return {key: value for key, value in dict.items(rc) if key not in _BACKEND}
+
+
+def _put_matplotlib(changes: Mapping[str, Any]) -> None:
+    sys.modules["matplotlib"].rcParams.update(changes)
+
+
+def _numpy() -> dict[str, Any]:
+    numpy = sys.modules["numpy"]
+    options = {f"print {key}": value for key, value in numpy.get_printoptions().items()}
+    return options | {f"error {key}": value for key, value in numpy.geterr().items()}
+
+
+def _put_numpy(changes: Mapping[str, Any]) -> None:
+    numpy = sys.modules["numpy"]
+    numpy.set_printoptions(**{key[6:]: value for key, value in changes.items() if key.startswith("print ")})
+    numpy.seterr(**{key[6:]: value for key, value in changes.items() if key.startswith("error ")})
+
+
+def _pandas() -> dict[str, Any]:
+    config = sys.modules.get("pandas._config.config")
+    return dict(_flat(getattr(config, "_global_config", {}), ""))
+
+
+def _flat(options: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in options.items():
+        name = prefix + key
+        found += _flat(value, name + ".") if isinstance(value, dict) else [(name, value)]
+    return found
+
+
+def _put_pandas(changes: Mapping[str, Any]) -> None:
+    for name, value in changes.items():
+        sys.modules["pandas"].set_option(name, value)
+
+
+ALL = (
+    Setting("environment variables", "", lambda: os.environ, _put_environment),
+    Setting("current folder", "", _folder, _put_folder),
+    Setting("sys.path", "", lambda: {"path": list(sys.path)}, _put_path),
+    Setting("warning filters", "", lambda: {"filters": list(warnings.filters)}, _put_filters),
+    Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
+    Setting("numpy options", "numpy", _numpy, _put_numpy),
+    Setting("pandas options", "pandas", _pandas, _put_pandas),
+)

@@ -1,0 +1,130 @@
+"""Random streams: what a step drew is an output, and an input when somebody seeded the stream (DESIGN §4)."""
+
+from __future__ import annotations
+
+import importlib
+import operator
+import pickle
+import random
+import re
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from durable_nb.values.modules import is_installed_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from types import CodeType
+
+SEEDING = re.compile(r"seed|set_?state|set_rng_state", re.IGNORECASE)
+"""Names of functions that set a stream: ``random.seed``, ``torch.manual_seed``, ``setstate``, ``set_rng_state``…"""
+_SEEDING_CALL = re.compile(rf"(?:{SEEDING.pattern})\w*\s*\(", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One process-wide random stream: how its state is read, set and compared."""
+
+    get: Callable[[], Any]
+    put: Callable[[Any], None]
+    same: Callable[[Any, Any], bool]
+
+
+def loaded_streams() -> dict[str, _Stream]:
+    """Return the streams of the libraries that are loaded; none is imported for it."""
+    streams = {"random": _Stream(random.getstate, random.setstate, operator.eq)}
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        streams["numpy.random"] = _Stream(numpy_random.get_state, numpy_random.set_state, _same_numpy)
+    torch = sys.modules.get("torch")
+    if torch is not None and hasattr(torch, "get_rng_state"):
+        streams["torch"] = _Stream(torch.get_rng_state, torch.set_rng_state, torch.equal)
+    return streams
+
+
+class StreamWatch:
+    """Finds which streams advanced between its creation and ``advanced()``."""
+
+    def __init__(self) -> None:
+        self._before = {name: stream.get() for name, stream in loaded_streams().items()}
+
+    def advanced(self, *, seeded: Callable[[], bool]) -> dict[str, tuple[str, Any]]:
+        """Return the streams that advanced: name -> (digest of the state before, state after).
+
+        A stream whose library was loaded meanwhile counts where code sets streams; its digest is "".
+        """
+        found: dict[str, tuple[str, Any]] = {}
+        for name, stream in loaded_streams().items():
+            state = stream.get()
+            if name not in self._before:
+                if seeded():
+                    found[name] = ("", state)
+            elif not stream.same(self._before[name], state):
+                found[name] = (_digest(_packed(self._before[name])), state)
+        return found
+
+
+def states_differ(before: Mapping[str, str]) -> str | None:
+    """Return the first stream whose state is not the recorded one, by name; None when all are."""
+    streams = loaded_streams()
+    for name, digest in before.items():
+        stream = streams.get(name)
+        if digest == "" and stream is None:
+            continue  # its library was not loaded then either
+        if stream is None or _digest(_packed(stream.get())) != digest:
+            return name
+    return None
+
+
+def restore(states: Mapping[str, Any]) -> None:
+    """Set the streams to recorded states, so that they go on as they would have."""
+    for name in states.keys() - loaded_streams().keys():
+        importlib.import_module(name)  # the step had loaded it
+    streams = loaded_streams()
+    for name, state in states.items():
+        streams[name].put(state)
+
+
+def any_seeds(names: Iterable[str]) -> bool:
+    """Say whether one of these names is that of a function which sets a stream."""
+    return any(SEEDING.search(name) for name in names)
+
+
+@lru_cache(maxsize=4096)
+def code_seeds(code: CodeType) -> bool:
+    """Say whether a code object, or one nested in it, names something that sets a stream."""
+    nested = (const for const in code.co_consts if hasattr(const, "co_names"))
+    return any_seeds(code.co_names) or any(code_seeds(each) for each in nested)
+
+
+def script_seeds() -> bool:
+    """Say whether the program, or a module of its own that is loaded, calls something that sets a stream."""
+    own = {name for name in list(sys.modules) if name.partition(".")[0] != "durable_nb"}
+    files = {getattr(sys.modules.get(name), "__file__", None) for name in own}
+    return any(_source_seeds(file) for file in files if file and file.endswith(".py") and not is_installed_path(file))
+
+
+@lru_cache(maxsize=4096)
+def _source_seeds(file: str) -> bool:
+    try:
+        return bool(_SEEDING_CALL.search(Path(file).read_text("utf-8")))
+    except (OSError, UnicodeDecodeError):
+        return True  # unreadable: assume that it does, which can only make steps run again
+
+
+def _same_numpy(before: tuple[Any, ...], state: tuple[Any, ...]) -> bool:
+    """Compare states as ``numpy.random.get_state`` has them: a name, the words, then numbers."""
+    return before[2:] == state[2:] and bool((before[1] == state[1]).all())
+
+
+def _packed(state: Any) -> bytes:
+    return pickle.dumps(state, protocol=5)
+
+
+def _digest(packed: bytes) -> str:
+    return xxhash.xxh3_128_hexdigest(packed)

@@ -1,0 +1,58 @@
+"""What is written together: handed to the engine, which commits it as fits its driver."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from durable_nb.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+    from durable_nb.core.session import Session
+    from durable_nb.store.records import Record
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Records that become durable together, and what is to be done once they are.
+
+    Attributes:
+        session: whose ledger they go to.
+        records: in the order of writing.
+        done: called once they are on disk.
+    """
+
+    session: Session
+    records: tuple[Record, ...]
+    done: Callable[[], None] = _nothing
+
+    def commit(self) -> StoreError | None:
+        """Block until they are on disk; returns why they are not."""
+        try:
+            self.session.ledger.commit(*self.records)
+        except StoreError as error:
+            return error
+        self.done()
+        return None
+
+    async def commit_async(self) -> StoreError | None:
+        """Let the event loop go on until they are; cancelling the waiter does not cancel the commit."""
+        try:
+            future = self.session.write(*self.records)
+            future.add_done_callback(self._finish)
+            await asyncio.shield(asyncio.wrap_future(future))
+        except StoreError as error:
+            return error
+        return None
+
+    def _finish(self, future: Future[None]) -> None:
+        if future.exception() is None:
+            self.done()

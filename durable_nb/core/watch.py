@@ -1,0 +1,89 @@
+"""What a call touches besides its arguments: files it reads, random streams it advances."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from durable_nb.core.settings import ProcessChanges
+from durable_nb.core.streams import StreamWatch
+from durable_nb.values.files import FileWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from durable_nb.values.dependencies import FileDependency, Kind
+
+    NamedFiles = tuple[tuple[str, Kind], ...]
+
+
+class Overlap:
+    """Knows which calls ran at the same time: what changed meanwhile is nobody's for sure.
+
+    Attributes:
+        seeded: says whether code that ran sets random streams.
+    """
+
+    def __init__(self, seeded: Callable[[], bool]) -> None:
+        self.seeded = seeded
+        self._active: set[CallWatch] = set()
+        self._lock = threading.Lock()
+
+    def enter(self, watch: CallWatch) -> None:
+        """A call begins."""
+        with self._lock:
+            if self._active:
+                watch.overlapped = True
+                for other in self._active:
+                    other.overlapped = True
+            self._active.add(watch)
+
+    def leave(self, watch: CallWatch) -> None:
+        """A call is over."""
+        with self._lock:
+            self._active.discard(watch)
+
+
+class CallWatch:
+    """Watches one attempt of a call; ``named`` are files that count as read, with how they are read.
+
+    Attributes:
+        files: what it read, after the attempt.
+        left: the files it wrote, as they were after the attempt.
+        advanced: the random streams that advanced, after the attempt.
+        changed_process: whether the environment or the current folder changed, after the attempt.
+        problems: why what it read is not fully known, after the attempt.
+        overlapped: whether another call of the session ran at the same time.
+    """
+
+    def __init__(self, overlap: Overlap, root: Path, named: NamedFiles = ()) -> None:
+        self._named = named
+        ProcessChanges.watch()
+        self._overlap = overlap
+        self._file_watch = FileWatch(root)
+        self.files: tuple[FileDependency, ...] = ()
+        self.left: tuple[FileDependency, ...] = ()
+        self.advanced: dict[str, tuple[str, Any]] = {}
+        self.problems: list[str] = []
+        self.changed_process = False
+        self.overlapped = False
+
+    def __enter__(self) -> None:
+        """Begin to watch."""
+        self._overlap.enter(self)
+        self._file_watch.__enter__()
+        for path, kind in self._named:
+            self._file_watch.note(path, kind)
+        self._changes = ProcessChanges.made()
+        self._streams = StreamWatch()
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Gather what was seen."""
+        self.advanced = self._streams.advanced(seeded=self._overlap.seeded)
+        self.changed_process = ProcessChanges.made() != self._changes
+        self._file_watch.__exit__(None, None, None)
+        self._overlap.leave(self)
+        self.files = self._file_watch.reads()
+        self.left = self._file_watch.left()
+        self.problems = self._file_watch.problems

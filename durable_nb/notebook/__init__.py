@@ -1,0 +1,1 @@
+"""IPython's side: magics, cell analysis, the namespace, outputs."""

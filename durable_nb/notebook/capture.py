@@ -1,0 +1,158 @@
+"""What a cell did, as a row of the ledger: names, mutations, result, outputs shown, files read."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from durable_nb.core.conditions import Conditions
+from durable_nb.core.failure import record_error
+from durable_nb.core.recording import Unrecordable, encode_connected
+from durable_nb.errors import EncodeError
+from durable_nb.notebook.body import last_result
+from durable_nb.notebook.summary import summarise
+from durable_nb.store.records import InputRecord, OutputRecord, Payload, StepRecord
+from durable_nb.values.fingerprint import fingerprint_roots
+from durable_nb.values.graph import Graph
+from durable_nb.values.pickling import environment
+
+if TYPE_CHECKING:
+    from durable_nb.core.engine import Outcome
+    from durable_nb.notebook.cell_step import CellStep
+
+
+class Capture:
+    """Looks at the namespace after a cell ran and makes the row."""
+
+    def __init__(self, step: CellStep, outcome: Outcome) -> None:
+        self._step = step
+        self._outcome = outcome
+        self._namespace = step.notebook.namespace
+
+    def record(self) -> StepRecord:
+        """Return the row.
+
+        Raises:
+            Unrecordable: the cell did something that a replay could not do again.
+            EncodeError: something it made cannot be saved.
+        """
+        return self._failed() if self._outcome.error is not None else self._succeeded()
+
+    def _failed(self) -> StepRecord:
+        """A failed cell is never replayed; the row tells people, and gives the next run a fresh budget."""
+        assert self._outcome.error is not None  # noqa: S101
+        return self._row("ended", error=record_error(self._outcome.error))
+
+    def _succeeded(self) -> StepRecord:
+        step = self._step
+        self._refuse_mutation()
+        kept, bound, deleted = self._names()
+        state: dict[str, Any] = {"names": {name: self._namespace.names[name] for name in sorted(bound)}}
+        state["deleted"] = sorted(deleted)
+        if any(shown.msg_type == "execute_result" for shown in step.tee.displays):
+            state["result"] = last_result(step.shell)
+        settings = step.settings.changes()
+        if settings:
+            state["settings"] = settings
+        advanced = step.watch.advanced
+        if advanced:
+            state["streams"] = {name: after for name, (_, after) in advanced.items()}
+        payload = self._encode(state)
+        extra: dict[str, Any] = {"bytes": step.saved_bytes}
+        if kept:
+            extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
+        conditions = Conditions(step.watch, step.codes(), self._namespace.names, step.session.root, step.replayed_rows)
+        drawn = advanced.keys() - step.seeds_first()
+        extra |= conditions.extra(drawn=drawn, seeded=step.session.seeded)
+        outputs = [self._output(name, value) for name, value in state["names"].items()]
+        outputs += [OutputRecord(name, "", "deleted", 0, deleted=True) for name in state["deleted"]]
+        files = conditions.files(step.depends())
+        return self._row("success", payload=payload, outputs=tuple(outputs), files=files, extra=extra)
+
+    # -- what changed
+
+    def _refuse_mutation(self) -> None:
+        """Raise for an input that the cell changed in place: aliases of it could not be told after a replay."""
+        inputs = self._step.inputs
+        after = fingerprint_roots(inputs.values, namespace=self._namespace.names)
+        for name, digest in inputs.fingerprints.each.items():
+            if after.each.get(name) != digest:
+                raise Unrecordable(f"it changed {name} in place")
+        same = Graph(
+            {name: walk for name, walk in after.graph.walks.items() if name in inputs.fingerprints.graph.walks}
+        )
+        if same.sharing_digest() != inputs.fingerprints.graph.sharing_digest():
+            raise Unrecordable("it changed which of its inputs share objects")
+
+    def _names(self) -> tuple[frozenset[str], set[str], frozenset[str]]:
+        """Return the names that were left as they were though the cell may bind them, those bound, those deleted."""
+        step, namespace = self._step, self._namespace
+        before = step.before.values
+        changes = step.before.changes()
+        may_bind = {name for name in step.inputs.may_bind(step.code) if namespace.is_user(name)}
+        untouched = (may_bind - step.code.surely_binds - changes.bound - changes.deleted) & before.keys()
+        bound = changes.bound | {name for name in may_bind - untouched if name in namespace.names}
+        return frozenset(untouched), set(bound), changes.deleted
+
+    def _digests(self, names: frozenset[str]) -> dict[str, bytes]:
+        found = fingerprint_roots(self._namespace.pick(names), namespace=self._namespace.names)
+        for name, opaque in found.opaque.items():
+            raise Unrecordable(f"it may bind {name} but left it, and {opaque.path} ({opaque.type}) cannot be compared")
+        return {name: found.each[name] for name in names}
+
+    # -- encode
+
+    def _encode(self, state: dict[str, Any]) -> Payload:
+        ledger = self._step.session.ledger
+        made = {**state["names"], "Out": state.get("result")}
+        try:
+            encoded = encode_connected(state, made, self._step.inputs.fingerprints.graph, self._namespace.names)
+        except EncodeError as error:
+            raise EncodeError(_path_of_name(error.path), error.type_name, error.reason) from error
+        self._step.saved_bytes = len(encoded.stream) + sum(each.nbytes for each in encoded.buffers)
+        return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers))
+
+    @staticmethod
+    def _output(name: str, value: object) -> OutputRecord:
+        shown = summarise(value)
+        return OutputRecord(name, shown.type, shown.text, shown.size)
+
+    def _inputs(self) -> tuple[InputRecord, ...]:
+        inputs = self._step.inputs
+        digests = inputs.fingerprints.each
+        rows = []
+        for name, value in inputs.values.items():
+            shown = summarise(value)
+            rows.append(InputRecord(name, shown.type, shown.text, digests[name].hex() if name in digests else ""))
+        return tuple(rows)
+
+    def _row(self, status: str, **details: Any) -> StepRecord:
+        step = self._step
+        return StepRecord(
+            id=step.session.ledger.new_id(),
+            scope_id=0,
+            pass_id=step.pass_id,
+            kind="cell",
+            name=step.options.name,
+            key=step.key,
+            base_key=step.base_key,
+            occurrence=step.occurrence,
+            status=status,  # type: ignore[arg-type]
+            sequence=step.cell.number,
+            task="",
+            attempts=self._outcome.attempts,
+            started_at=step.started_at,
+            ended_at=step.clock.now(),
+            code_digest=step.code.digest.hex(),
+            cell_id=step.cell.cell_id,
+            reason=step.reason,
+            environment=environment(),
+            inputs=self._inputs(),
+            displays=step.tee.displays,
+            **details,
+        )
+
+
+def _path_of_name(path: str) -> str:
+    """Return a path inside what is encoded as the user knows it: ``names['m'].cb[0]`` is ``m.cb[0]``."""
+    return re.sub(r"^names\['(\w+)'\]", r"\1", path)

@@ -1,0 +1,314 @@
+"""A ``%%step`` cell, from the engine's side."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import xxhash
+
+from durable_nb.core import module_attributes, streams
+from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
+from durable_nb.core.clock import SystemClock
+from durable_nb.core.engine import Outcome
+from durable_nb.core.events import StepEvent
+from durable_nb.core.passes import OwnStep
+from durable_nb.core.recording import Unrecordable
+from durable_nb.core.retry import RetryPolicy
+from durable_nb.core.scope import Place, at
+from durable_nb.core.settings import ALL, SettingsWatch, apply
+from durable_nb.core.transaction import Transaction
+from durable_nb.core.watch import CallWatch
+from durable_nb.errors import CheckpointUntrusted, DecodeError
+from durable_nb.notebook.body import CellBody, bind_result
+from durable_nb.notebook.capture import Capture
+from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
+from durable_nb.notebook.namespace import Namespace
+from durable_nb.notebook.outputs import replay as show_again
+from durable_nb.notebook.outputs import tee_for
+from durable_nb.notebook.process_state import ProcessState
+from durable_nb.notebook.seeding import seeded_first
+from durable_nb.notebook.verify import why_stale
+from durable_nb.store.records import CodeRecord
+from durable_nb.values.dependencies import FileDependency, observe
+from durable_nb.values.pickling import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from types import CodeType
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from durable_nb.core.attempts import AttemptLog
+    from durable_nb.core.clock import Clock
+    from durable_nb.core.events import EventKind
+    from durable_nb.core.passes import ScopePass
+    from durable_nb.core.watch import NamedFiles
+    from durable_nb.notebook.analysis import CellCode
+    from durable_nb.notebook.cells import Cell
+    from durable_nb.notebook.namespace import Snapshot
+    from durable_nb.notebook.notebook import Notebook
+    from durable_nb.store.records import StepRecord
+
+
+@dataclass(frozen=True, slots=True)
+class StepOptions:
+    """What was asked for on the ``%%step`` line.
+
+    Attributes:
+        name: shown to people and used to find the scope; no part of the key.
+        policy: how failures are retried.
+        rerun: run even if a checkpoint holds.
+        expires_seconds: age in seconds beyond which a checkpoint is not replayed.
+        inputs: names declared as inputs.
+        depends: files declared as inputs.
+    """
+
+    name: str = ""
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    rerun: bool = False
+    expires_seconds: float | None = None
+    inputs: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+
+
+class CellRun:
+    """One run of a ``%%step`` cell without a store: runs and retries, records nothing."""
+
+    def __init__(self, shell: InteractiveShell, options: StepOptions, source: str) -> None:
+        self.shell = shell
+        self.options = options
+        self.policy = options.policy
+        self.reason = ""
+        self.clock: Clock = SystemClock()
+        self.name = options.name or "step"
+        self.compiled = CellBody.compile(shell, source)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the body has a top-level await."""
+        return self.compiled.is_async
+
+    def candidates(self) -> Iterator[StepRecord]:
+        """There is nothing to replay."""
+        self._before = Namespace(self.shell).snapshot()
+        return iter(())
+
+    def replay(self, checkpoint: StepRecord) -> Outcome | None:  # noqa: ARG002
+        """There is nothing to replay."""
+        return None
+
+    def attempt_log(self) -> AttemptLog:
+        """Attempts are written nowhere."""
+        return NoAttemptLog()
+
+    def body(self, attempt: int) -> Any:  # noqa: ARG002 - a cell does not see which attempt it is
+        """Run the cell's code in the user's namespace."""
+        return self._run_async() if self.is_async else self._run()
+
+    def _run(self) -> None:
+        with self._attempt():
+            self.compiled.run(self.shell)
+
+    async def _run_async(self) -> None:
+        with self._attempt():
+            await self.compiled.arun(self.shell)
+
+    def _attempt(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def rolled_back(self, error: BaseException) -> None:  # noqa: ARG002 - whatever it was
+        """Undo rebinding and deletion, so that the next attempt starts from the same names."""
+        self._before.put_back()
+
+    def commit(self, outcome: Outcome) -> Transaction | None:  # noqa: ARG002
+        """There is nowhere to commit to."""
+        return None
+
+    def give_up(self, why: str) -> None:
+        """There is nothing to record."""
+
+    def announce(self, kind: EventKind, **details: Any) -> None:
+        """There is nobody to tell."""
+
+
+class CellStep(CellRun):
+    """One run of a ``%%step`` cell in a store: knows its key, how to replay and how to record it."""
+
+    def __init__(self, notebook: Notebook, options: StepOptions, cell: Cell, source: str, code: CellCode) -> None:
+        super().__init__(notebook.shell, options, source)
+        self.notebook = notebook
+        self.session = notebook.session
+        self.clock = self.session.clock
+        self.cell = cell
+        self.source = source
+        self.code = code
+        self.name = options.name or code.digest.hex()[:LABEL_LENGTH]
+        self.reason = "--rerun was given" if options.rerun else ""
+        self.unrecordable = ""
+        self.saved_bytes = 0
+        self.started_at = 0.0
+        self.inputs = NO_INPUTS
+        self.named: NamedFiles = ()
+        self._scope = notebook.scopes.find(cell, options.name, code.digest.hex())
+        self._pass: ScopePass | None = None
+
+    # -- source → analysis → key → ledger lookup
+
+    def candidates(self) -> Iterator[StepRecord]:
+        """Yield the checkpoints of equal code and inputs that still hold, newest first."""
+        namespace = self.notebook.namespace
+        self.inputs = read_inputs(self.code, namespace, self.options.inputs)
+        self.unrecordable = self.inputs.unknowable
+        self.base_key = self.inputs.base_key(self.code)
+        self.occurrence = self.notebook.occurrences.of(self.cell, self.base_key)
+        self.key = xxhash.xxh3_128_digest(self.base_key + self.occurrence.to_bytes(8, "little"))
+        if not self.options.rerun and not self.unrecordable:
+            for head in self.notebook.checkpoints.of(self.key):
+                try:
+                    record = self.notebook.checkpoints.load(head)
+                except CheckpointUntrusted as error:
+                    self.reason = str(error)
+                    continue
+                self.reason = why_stale(record, self) or ""
+                if not self.reason:
+                    yield record
+        self.reason = self.reason or self.notebook.checkpoints.what_changed(self)
+        self.started_at = self.clock.now()
+        self.named = files_named(self.code, self.inputs, self.session.root)
+        self._before = namespace.snapshot()
+
+    # -- replay
+
+    def replay(self, checkpoint: StepRecord) -> Outcome | None:
+        """Bind all that the checkpoint holds, or none of it, and show what was shown."""
+        payload, ledger, names = checkpoint.payload, self.session.ledger, self.notebook.namespace.names
+        assert payload is not None  # noqa: S101 - a success has a payload
+        try:
+            buffers = [ledger.get_buffer(each) for each in payload.buffers]
+            state = decode(payload.stream, buffers, namespace=names, roots=self.inputs.values.__getitem__)
+        except (DecodeError, CheckpointUntrusted, OSError) as error:
+            self.reason = f"its checkpoint cannot be loaded: {error}"
+            return None
+        try:
+            apply(state.get("settings", {}))
+            streams.restore(state.get("streams", {}))
+        except (ImportError, OSError, ValueError, KeyError) as error:
+            self.reason = f"the settings it changed cannot be made again: {error}"
+            return None
+        self.notebook.namespace.bind(state["names"], state["deleted"])
+        if "result" in state:
+            bind_result(self.shell, state["result"])
+        show_again(self.shell, checkpoint.displays)
+        self.notebook.decisions[self.name] = "was replayed in this kernel"
+        return Outcome(attempts=checkpoint.attempts)
+
+    # -- attempts
+
+    def attempt_log(self) -> AttemptLog:
+        """Attempts are written under the cell's key, where its key means anything."""
+        if self.unrecordable:
+            return NoAttemptLog()
+        return StoredAttemptLog(self.session, self.key, self.name, 0)
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
+        shell = self.shell
+        self._state = ProcessState.now(self.inputs.values)
+        self.settings = SettingsWatch(ALL)
+        self.watch = CallWatch(self.session.cell_overlap, self.session.root, self.named)
+        with self._in_pass(), tee_for(shell) as self.tee, self.watch:
+            yield
+
+    @contextmanager
+    def _in_pass(self) -> Iterator[None]:
+        scope_pass = self._pass = self.session.begin_pass(self._scope, forced=self.options.rerun)
+        self.notebook.step_pass = scope_pass
+        with at(Place(scope_pass)):
+            try:
+                yield
+            except BaseException as error:
+                scope_pass.end("failed" if isinstance(error, Exception) else "interrupted", error)
+                raise
+        scope_pass.end("completed")
+
+    # -- capture → encode → one transaction
+
+    def commit(self, outcome: Outcome) -> Transaction | None:
+        """Record what the cell changed and showed."""
+        if not outcome.error:
+            self._check_recordable()
+        record = Capture(self, outcome).record()
+        records = (CodeRecord(self.code.digest.hex(), self.source), record)
+        return Transaction(self.session, records, partial(self._committed, record))
+
+    def _check_recordable(self) -> None:
+        if self.unrecordable:
+            raise Unrecordable(self.unrecordable)
+        changed = self._assigned_module() or self._state.what_changed(self.shell)
+        if changed:
+            raise Unrecordable(changed)
+
+    def give_up(self, why: str) -> None:
+        """Say that the cell is not checkpointed, and why."""
+        self.unrecordable = why
+        self.announce("unrecorded", reason=why)
+
+    def _committed(self, record: StepRecord) -> None:
+        self.notebook.decisions[self.name] = "ran in this kernel"
+        self.session.committed(record)
+        self.notebook.checkpoints.add(OwnStep(record))
+
+    def _assigned_module(self) -> str | None:
+        attribute = module_attributes.assigned(self.codes(), self.notebook.namespace.names)
+        return f"it assigns {attribute}, which a replay would not assign again" if attribute else None
+
+    # -- what the capture asks
+
+    @property
+    def before(self) -> Snapshot:
+        """The namespace as it was before the cell ran."""
+        return self._before
+
+    @property
+    def pass_id(self) -> int:
+        """The pass through the cell's scope that ran it."""
+        return self._pass.id if self._pass is not None else 0
+
+    def depends(self) -> tuple[FileDependency, ...]:
+        """Return the files named with ``--depends``, as they are now."""
+        return tuple(observe(path, "file", self.session.root) for path in self.options.depends)
+
+    def codes(self) -> list[CodeType]:
+        """Return the code of the cell and of every function it reaches."""
+        return [*self.compiled.codes, *self.inputs.codes()]
+
+    @property
+    def replayed_rows(self) -> list[StepRecord]:
+        """The recorded calls that replayed in its last attempt."""
+        return self._pass.replayed_rows if self._pass is not None else []
+
+    def seeds_first(self) -> frozenset[str]:
+        """Return the streams that the cell seeds before it can have drawn from them."""
+        return seeded_first(self.code.tree, self.notebook.namespace.names)
+
+    # -- event
+
+    def announce(self, kind: EventKind, **details: Any) -> None:
+        """Tell the displays."""
+        self.session.bus.emit(
+            StepEvent(
+                kind,
+                self.name,
+                "cell",
+                self._pass.id if self._pass is not None else 0,
+                max_attempts=self.policy.attempts,
+                at=self.clock.now(),
+                **{"reason": self.reason, "size_bytes": self.saved_bytes, **details},
+            )
+        )

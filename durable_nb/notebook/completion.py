@@ -1,0 +1,53 @@
+"""Completion of ``%%step`` flags, ``%durable`` commands and step names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+
+from durable_nb.notebook.commands import COMMANDS
+from durable_nb.notebook.magics import StepMagics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from IPython.core.completer import CompletionContext
+
+    from durable_nb.notebook.extension import DurableNB
+
+
+def matcher_for(extension: DurableNB) -> Callable[[CompletionContext], Any]:
+    """Return what ``shell.Completer.custom_matchers`` takes; it offers nothing outside the extension's own lines."""
+
+    @context_matcher()
+    def durable_matcher(context: CompletionContext) -> dict[str, Any]:
+        lines = context.full_text.split("\n")
+        line = lines[context.cursor_line][: context.cursor_position]
+        word = line.rpartition(" ")[2]
+        found = [each for each in _offers(extension, line, first=context.cursor_line == 0) if each.startswith(word)]
+        return {
+            "completions": [SimpleCompletion(text=each, type="param") for each in found],
+            "matched_fragment": word,
+            "suppress": bool(found),
+        }
+
+    return durable_matcher  # type: ignore[no-any-return]
+
+
+def _offers(extension: DurableNB, line: str, *, first: bool) -> Iterable[str]:
+    words = line.split(" ")
+    if first and words[0] == "%%step" and len(words) > 1:
+        return [*_flags(), *_names(extension)] if words[-1].startswith("-") or len(words) == 2 else []  # noqa: PLR2004
+    if words[0] == "%durable" and len(words) > 1:
+        return COMMANDS if len(words) == 2 else [*_names(extension), "--from"]  # noqa: PLR2004
+    return []
+
+
+def _flags() -> list[str]:
+    parser = StepMagics.step.parser
+    return sorted(flag for action in parser._actions for flag in action.option_strings if flag.startswith("--"))  # noqa: SLF001
+
+
+def _names(extension: DurableNB) -> list[str]:
+    return list(extension.notebook.checkpoints.steps()) if extension.notebook is not None else []

@@ -1,0 +1,200 @@
+"""``%load_ext durable_nb``: opens the store, registers the magics, follows the cells; and undoes all of it."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from traitlets import Bool, Unicode
+from traitlets.config import Configurable
+
+from durable_nb.core.scope import move_to
+from durable_nb.core.session import Session, enter
+from durable_nb.errors import StoreError
+from durable_nb.notebook.body import ASYNC_STEP_NAME, transform_async_step
+from durable_nb.notebook.cells import Cell
+from durable_nb.notebook.commands import DurableMagics
+from durable_nb.notebook.completion import matcher_for
+from durable_nb.notebook.display import Display, moment
+from durable_nb.notebook.lines import cell_id_of, is_headless
+from durable_nb.notebook.magics import StepMagics, run_async_step
+from durable_nb.notebook.notebook import Notebook
+from durable_nb.notebook.outputs import in_kernel
+from durable_nb.notebook.plain import PlainCells
+from durable_nb.notebook.seeding import sets_a_stream
+from durable_nb.notebook.whereabouts import notebook_path
+from durable_nb.store.location import disabled, store_path
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_ATTRIBUTE = "_durable_nb"
+
+
+class DurableNB(Configurable):
+    """The extension as one shell has it; its traits are what ``%config DurableNB`` shows.
+
+    Attributes:
+        notebook: what the cells share, or None while no store is open.
+        cell: the cell that runs.
+    """
+
+    store = Unicode("", help="Path of the ledger; empty: .durable_nb/<notebook>.duckdb beside the notebook.").tag(
+        config=True
+    )
+    notebook_file = Unicode("", help="Path of the notebook, where the front end does not tell it.").tag(config=True)
+    enabled = Bool(default_value=True, help="Whether steps are recorded and replayed.").tag(config=True)
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(parent=shell)
+        self.shell: Any = shell
+        self.notebook: Notebook | None = None
+        self.display = Display(shell)
+        self.cell = Cell("", "", 0, interactive=True)
+        self._plain = PlainCells()
+        self._matcher = matcher_for(self)
+        self._own_magics: dict[str, dict[str, Any]] = {}
+
+    # -- loading
+
+    def load(self) -> None:
+        """Open the store and take part in the shell's life."""
+        self._open_store()
+        self._register()
+        self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
+
+    def unload(self) -> None:
+        """Undo ``load``: no magic, no hook, no open store remains."""
+        shell = self.shell
+        shell.events.unregister("pre_run_cell", self._before_cell)
+        shell.events.unregister("post_run_cell", self._after_cell)
+        shell.input_transformers_cleanup.remove(transform_async_step)
+        if shell.Completer is not None:
+            shell.Completer.custom_matchers.remove(self._matcher)
+        for kind, magics in self._own_magics.items():
+            for name in magics:
+                shell.magics_manager.magics[kind].pop(name, None)
+        shell.builtin_trap.auto_builtins.pop(ASYNC_STEP_NAME, None)
+        shell.configurables[:] = [each for each in shell.configurables if each is not self]
+        self._close_store()
+
+    def _register(self) -> None:
+        shell = self.shell
+        for magics in (StepMagics(self), DurableMagics(self)):
+            shell.register_magics(magics)
+            shell.configurables[:] = [each for each in shell.configurables if each is not magics]
+            for kind, own in magics.magics.items():
+                self._own_magics.setdefault(kind, {}).update(own)
+        shell.configurables.append(self)
+        shell.events.register("pre_run_cell", self._before_cell)
+        shell.events.register("post_run_cell", self._after_cell)
+        shell.input_transformers_cleanup.append(transform_async_step)
+        if shell.Completer is not None:
+            shell.Completer.custom_matchers.append(self._matcher)
+        shell.builtin_trap.auto_builtins[ASYNC_STEP_NAME] = partial(run_async_step, self)
+
+    def _open_store(self) -> None:
+        if not self.enabled or disabled(os.environ):
+            return
+        path, root, file = self._place()
+        try:
+            from durable_nb.store.ledger import Ledger
+
+            ledger = Ledger.open(path, notebook=str(file or ""))
+        except StoreError as error:
+            self.display.line(str(error))
+            return
+        session = Session(ledger, namespace=self.shell.user_ns, root=root)
+        session.warn = self._warn
+        session.bus.subscribe(self.display.on_event)
+        self.notebook = Notebook(self.shell, enter(session))
+        self._greet(self.notebook)
+
+    def _place(self) -> tuple[Path, Path, Path | None]:
+        """Return the ledger's path, the folder that file paths are relative to, and the notebook's path."""
+        file = notebook_path(self.shell, self.notebook_file)
+        root = file.parent if file is not None else Path.cwd()
+        path = store_path(file, os.environ, self.store)
+        if file is None and in_kernel(self.shell) and not (self.store or os.environ.get("DURABLE_NB_STORE")):
+            self.display.line(
+                f"cannot tell which notebook this is, so its checkpoints go to {path}: "
+                "set DURABLE_NB_NOTEBOOK, or %config DurableNB.notebook_file = 'name.ipynb'"
+            )
+        return path, root, file
+
+    def _greet(self, notebook: Notebook) -> None:
+        heads = notebook.session.heads
+        if not heads:
+            return
+        steps = sum(each.kind == "cell" and each.status == "success" for each in heads)
+        calls = sum(each.kind == "call" and each.status == "success" for each in heads)
+        newest = max(each.ended_at for each in heads)
+        parts = [
+            f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((steps, "step"), (calls, "call")) if count
+        ]
+        if parts:
+            self.display.line(
+                f"{' and '.join(parts)} checkpointed, the newest {moment(newest)}: run the cells to resume"
+            )
+
+    def _warn(self, message: str) -> None:
+        self.display.line(message)
+
+    def _close_store(self) -> None:
+        move_to(None)
+        if self.notebook is not None:
+            self.notebook.session.close()
+            self.notebook = None
+
+    def _reopen(self, change: object) -> None:  # noqa: ARG002 - traitlets passes it
+        self._close_store()
+        self._open_store()
+
+    # -- cells
+
+    def _before_cell(self, info: Any) -> None:
+        if info.silent:
+            return
+        shell, source = self.shell, info.raw_cell or ""
+        self.cell = Cell(
+            source,
+            cell_id_of(info),
+            shell.execution_count,
+            interactive=not is_headless(shell),
+        )
+        if self.notebook is not None:
+            if sets_a_stream(source):
+                self.notebook.session.note_seeding()
+            self._plain.begin(self.notebook, self.cell)
+
+    def _after_cell(self, result: Any) -> None:
+        if result.info is not None and result.info.silent:
+            return
+        error = result.error_in_exec or result.error_before_exec
+        ended = self._plain.end(error)
+        if self.notebook is not None:
+            ended, self.notebook.step_pass = ended or self.notebook.step_pass, None
+        self.display.cell_ended(ended)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Load the extension into a shell; loading it twice changes nothing."""
+    if extension_of(shell) is None:
+        extension = DurableNB(shell)
+        setattr(shell, _ATTRIBUTE, extension)
+        extension.load()
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Undo ``load``."""
+    extension = extension_of(shell)
+    if extension is not None:
+        extension.unload()
+        delattr(shell, _ATTRIBUTE)
+
+
+def extension_of(shell: InteractiveShell) -> DurableNB | None:
+    """Return the extension as this shell has it, or None."""
+    return getattr(shell, _ATTRIBUTE, None)

@@ -1,0 +1,129 @@
+"""The extension's own lines (``↻ …``): in the notebook, in the terminal, never among a cell's outputs."""
+
+from __future__ import annotations
+
+import html as html_escaping
+import io
+import logging
+import os
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any, Protocol
+
+from durable_nb.notebook.recording import OWN
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+
+logger = logging.getLogger("durable_nb")
+
+MARK = "↻"
+# the text begins where a cell's code and text outputs do; JupyterLab's colours follow its theme
+_STYLE = (
+    "color: var(--jp-ui-font-color2, gray); "
+    "font-family: var(--jp-ui-font-family, sans-serif); "
+    "font-size: var(--jp-ui-font-size1, 13px); "
+    "line-height: 1.5; "
+    "padding: 2px 0 2px calc(var(--jp-code-padding, 5px) + 1px)"
+)
+_MARK_STYLE = "color: var(--jp-brand-color1, #4a8fd9); padding-right: .4em"
+
+
+class Line(Protocol):
+    """A line that was shown and can still change."""
+
+    def update(self, text: str, html: str | None = None) -> None:
+        """Show ``text`` (or ``html``, where there is a page) in its place; terminals add a line."""
+
+
+def say(shell: InteractiveShell, text: str, html: str | None = None, *, display_id: str | None = None) -> Line:
+    """Show a line of the extension's own; it is no part of what a step showed.
+
+    In a front end it is a display, marked ``durable_nb`` in its metadata. A kernel that runs headless
+    writes it to the real stderr of its process, a terminal to stderr.
+
+    Args:
+        shell: the shell whose cell runs.
+        text: what to say; begins with ``↻``.
+        html: richer form for front ends; by default the text, muted.
+        display_id: id to show it under; by default a new one.
+    """
+    if in_kernel(shell) and not is_headless(shell):
+        return _DisplayedLine(shell, text, html, display_id or uuid.uuid4().hex)
+    return _PlainLine(text)
+
+
+def in_kernel(shell: InteractiveShell) -> bool:
+    """Say whether the shell's outputs are messages, rather than text in a terminal."""
+    return getattr(shell.display_pub, "session", None) is not None
+
+
+def is_headless(shell: InteractiveShell) -> bool:
+    """Say whether a kernel runs this cell for nobody who watches: nbclient and its kind.
+
+    Front ends with a page tell which cell they run (``cellId`` in the request's metadata).
+    """
+    return in_kernel(shell) and not _cell_id(shell)
+
+
+def cell_id_of(info: ExecutionInfo) -> str:
+    """Return the id of a cell as it is in the notebook's file; "" where the front end tells none.
+
+    Args:
+        info: what ``pre_run_cell`` is called with.
+    """
+    return str(getattr(info, "cell_id", None) or "")
+
+
+def _cell_id(shell: InteractiveShell) -> str:
+    request: dict[str, Any] = getattr(shell, "get_parent", dict)() or {}
+    return str((request.get("metadata") or {}).get("cellId") or "")
+
+
+class _DisplayedLine:
+    def __init__(self, shell: InteractiveShell, text: str, html: str | None, display_id: str) -> None:
+        self._shell, self._id = shell, display_id
+        self._publish(text, html, update=False)
+
+    def update(self, text: str, html: str | None = None) -> None:
+        self._publish(text, html, update=True)
+
+    def _publish(self, text: str, html: str | None, *, update: bool) -> None:
+        self._shell.display_pub.publish(
+            {"text/plain": text, "text/html": html or _muted(text)},
+            {OWN: True},
+            transient={"display_id": self._id},
+            update=update,
+        )
+
+
+class _PlainLine:
+    def __init__(self, text: str) -> None:
+        self._text = ""
+        self.update(text)
+
+    def update(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 - no page here
+        if text != self._text:
+            self._text = text
+            write_to_stderr(text)
+
+
+def _muted(text: str) -> str:
+    mark, _, rest = text.partition(" ") if text.startswith(MARK) else ("", "", text)
+    icon = f'<span style="{_MARK_STYLE}">{mark}</span>' if mark else ""
+    return f'<div style="{_STYLE}">{icon}{html_escaping.escape(rest)}</div>'
+
+
+def write_to_stderr(text: str) -> None:
+    """Write a line to the real stderr of this process, past what records or redirects it.
+
+    In a kernel ``sys.__stderr__`` does not do: ipykernel puts a pipe behind its descriptor and shows
+    what comes out of it in the notebook; its own stream knows the real one.
+    """
+    stream: Any = sys.stderr
+    data = (text + "\n").encode(getattr(sys.__stderr__, "encoding", None) or "utf-8", "replace")
+    try:
+        stream.flush()
+        os.write(stream.fileno(), data)
+    except (AttributeError, OSError, ValueError, io.UnsupportedOperation):
+        logger.info("%s", text)  # no real stderr: pythonw, or a stream of the user's

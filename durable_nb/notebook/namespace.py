@@ -1,0 +1,88 @@
+"""The user's namespace: what a cell changed in it, putting it back, and binding what a checkpoint holds."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+_INTERNAL = re.compile(r"_+|_i+|_i?\d+|_[dio]h|_exit_code|__durable_step__|__session__|__vsc_ipynb_file__")
+"""IPython's own names: results, inputs, histories."""
+CONSTANT_NAMES = frozenset(
+    {"get_ipython", "exit", "quit", "open", "display", "__name__", "__builtin__", "__builtins__"}
+)
+"""IPython's own names that mean the same in every kernel."""
+_INTERNAL_WORDS = CONSTANT_NAMES | {"In", "Out"}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to the namespace: names bound to another object, and names deleted."""
+
+    bound: frozenset[str]
+    deleted: frozenset[str]
+
+
+class Namespace:
+    """The names a notebook's user can see.
+
+    Attributes:
+        names: the live dictionary; never copied into a checkpoint.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self.names: dict[str, Any] = shell.user_ns
+
+    def is_user(self, name: str) -> bool:
+        """Say whether a name is the user's own rather than IPython's."""
+        hidden = self._shell.user_ns_hidden
+        if name[:1] == "_" and _INTERNAL.fullmatch(name):
+            return False
+        unset = object()
+        if name in _INTERNAL_WORDS or name in hidden:
+            return hidden.get(name, unset) is not self.names.get(name, unset)
+        return True
+
+    def snapshot(self) -> Snapshot:
+        """Return the namespace as it is: names and the objects they are bound to."""
+        return Snapshot(self, {name: value for name, value in self.names.items() if self.is_user(name)})
+
+    def pick(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return those of ``names`` that are bound by the user, with their objects."""
+        return {name: self.names[name] for name in sorted(names) if name in self.names and self.is_user(name)}
+
+    def bind(self, values: Mapping[str, Any], deleted: Iterable[str]) -> None:
+        """Bind names as a checkpoint has them; the values are decoded before, so it is all or nothing."""
+        for name in deleted:
+            self.names.pop(name, None)
+        self.names.update(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A moment of the namespace; keeps the objects alive, so that identities can be compared."""
+
+    namespace: Namespace
+    values: dict[str, Any]
+
+    def changes(self) -> Changes:
+        """Return what changed since; equality is identity here, mutation is found by fingerprints."""
+        unset = object()
+        now = self.namespace.snapshot().values
+        bound = {name for name, value in now.items() if self.values.get(name, unset) is not value}
+        return Changes(frozenset(bound), frozenset(self.values.keys() - now.keys()))
+
+    def put_back(self) -> None:
+        """Undo rebinding and deletion."""
+        changes = self.changes()
+        names = self.namespace.names
+        for name in changes.bound - self.values.keys():
+            del names[name]
+        for name in (changes.bound & self.values.keys()) | changes.deleted:
+            names[name] = self.values[name]

@@ -1,0 +1,49 @@
+"""A notebook with an open store: what its cells share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from durable_nb.notebook.cells import CellScopes, Occurrences
+from durable_nb.notebook.checkpoints import Checkpoints
+from durable_nb.notebook.namespace import Namespace
+from durable_nb.store.records import ForgetRecord
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from durable_nb.core.passes import ScopePass
+    from durable_nb.core.session import Session
+
+
+class Notebook:
+    """What the steps of one notebook in one kernel share.
+
+    Attributes:
+        shell: the IPython shell.
+        session: the open store.
+        namespace: the user's names.
+        scopes: finds the scope of a cell.
+        occurrences: counts equal cells.
+        checkpoints: the recorded cell steps.
+        rerun: labels of steps that ``%durable rerun`` asked to run again.
+        step_pass: the newest pass through a ``%%step`` cell, while that cell runs.
+        decisions: label -> what the step did last in this kernel.
+    """
+
+    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+        self.shell = shell
+        self.session = session
+        self.namespace = Namespace(shell)
+        self.scopes = CellScopes(session)
+        self.occurrences = Occurrences(session)
+        self.checkpoints = Checkpoints(session)
+        self.rerun: set[str] = set()
+        self.decisions: dict[str, str] = {}
+        self.step_pass: ScopePass | None = None
+
+    def forget(self, ids: set[int]) -> Any:
+        """Remove rows from the ledger and from what is looked up; returns the future of the commit."""
+        self.session.forget(ids)
+        self.checkpoints.forget(ids)
+        return self.session.write(ForgetRecord(tuple(sorted(ids))))

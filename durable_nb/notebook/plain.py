@@ -1,0 +1,51 @@
+"""Cells without ``%%step``: each is a scope, so that calls of ``@step`` functions in it are recorded and found."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import xxhash
+
+from durable_nb.core.scope import Place, move_to
+
+if TYPE_CHECKING:
+    from durable_nb.core.passes import ScopePass
+    from durable_nb.notebook.cells import Cell
+    from durable_nb.notebook.notebook import Notebook
+
+
+class PlainCells:
+    """Enters a pass through a cell's scope when it begins, and ends it with the cell."""
+
+    def __init__(self) -> None:
+        self._pass: ScopePass | None = None
+
+    def begin(self, notebook: Notebook, cell: Cell) -> None:
+        """Enter the scope of a cell; a ``%%step`` cell enters its own."""
+        if cell.source.lstrip().startswith("%%step"):
+            return
+        digest = _digest(notebook.shell.transform_cell(cell.source))
+        scope = notebook.scopes.find(cell, "", digest)
+        self._pass = notebook.session.begin_pass(scope)
+        move_to(Place(self._pass))
+
+    def end(self, error: BaseException | None) -> ScopePass | None:
+        """Leave the scope; returns the pass that ended."""
+        ended, self._pass = self._pass, None
+        move_to(None)
+        if ended is not None and ended.session.usable:
+            if error is None:
+                ended.end("completed")
+            else:
+                ended.end("failed" if isinstance(error, Exception) else "interrupted", error)
+        return ended
+
+
+def _digest(code: str) -> str:
+    """Return a digest of the code; comments and layout do not count, unless it is no valid code."""
+    try:
+        text = ast.dump(ast.parse(code))
+    except SyntaxError:
+        text = code
+    return xxhash.xxh3_128_hexdigest(text.encode())

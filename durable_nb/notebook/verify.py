@@ -1,0 +1,48 @@
+"""Does a checkpoint of equal key still hold? Everything it depends on besides code and inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from durable_nb.core.conditions import stale
+from durable_nb.values.fingerprint import fingerprint_roots
+
+if TYPE_CHECKING:
+    from durable_nb.notebook.cell_step import CellStep
+    from durable_nb.store.records import StepRecord
+
+
+def why_stale(record: StepRecord, step: CellStep) -> str | None:
+    """Return why a checkpoint must not be replayed, or None when it holds."""
+    checks = (_age, _declared_files, _conditions, _kept_names)
+    return next((why for check in checks if (why := check(record, step))), None)
+
+
+def _age(record: StepRecord, step: CellStep) -> str | None:
+    limit = step.options.expires_seconds
+    if limit is not None and step.clock.now() - record.ended_at > limit:
+        return f"its checkpoint is older than --expires {limit:g} s"
+    return None
+
+
+def _declared_files(record: StepRecord, step: CellStep) -> str | None:
+    recorded = {file.path for file in record.files}
+    return next((f"--depends {file.path} is new" for file in step.depends() if file.path not in recorded), None)
+
+
+def _conditions(record: StepRecord, step: CellStep) -> str | None:
+    return stale(record, step.session.root, step.notebook.namespace.names, seeded=step.session.seeded)
+
+
+def _kept_names(record: StepRecord, step: CellStep) -> str | None:
+    """Check names that the cell may bind but left as they were: their value then is part of what it depends on."""
+    kept: dict[str, str] = (record.extra or {}).get("kept", {})
+    if not kept:
+        return None
+    namespace = step.notebook.namespace
+    found = fingerprint_roots(namespace.pick(kept), namespace=namespace.names)
+    for name, digest in kept.items():
+        now = found.each.get(name)
+        if now is None or name in found.opaque or now.hex() != digest:
+            return f"{name}, which it may bind but left as it was, is another value now"
+    return None

@@ -1,0 +1,1 @@
+"""The Jupyter Server extension: will tell front ends which notebooks can resume."""

@@ -1,0 +1,89 @@
+"""What a stream calls when it is loaded: the other half of ``reducers``.
+
+Streams name these functions by module and name, so neither may change while old stores are read.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+def make_function(
+    code: types.CodeType,
+    namespace: dict[str, Any],
+    closure: tuple[types.CellType, ...] | None,
+) -> types.FunctionType:
+    """Make a function whose globals are the given live dict itself, not a copy of it."""
+    return types.FunctionType(code, namespace, None, None, closure)
+
+
+def set_function_state(
+    func: types.FunctionType,
+    state: tuple[dict[str, Any], dict[str, Any], Iterable[tuple[types.CellType, Any]]],
+) -> None:
+    """Give a made function its attributes and slots, and its cells their contents."""
+    attributes, slots, contents = state
+    for cell, value in contents:
+        cell.cell_contents = value
+    slots.pop("submodules", None)  # loading them imported them, which is all they were for
+    for name, value in slots.items():
+        setattr(func, name, value)
+    func.__dict__.update(attributes)
+
+
+def make_cell() -> types.CellType:
+    """Make an empty closure cell."""
+    return types.CellType()
+
+
+def set_cell(cell: types.CellType, contents: tuple[Any]) -> None:
+    """Fill a closure cell that was saved on its own."""
+    cell.cell_contents = contents[0]
+
+
+def module_globals(name: str) -> dict[str, Any]:
+    """Return the live globals of an importable module."""
+    __import__(name)
+    return sys.modules[name].__dict__
+
+
+def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
+    """Set attributes of an object made from its constructor's arguments."""
+    for name, value in attributes.items():
+        setattr(target, name, value)
+
+
+def make_lru_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    """Wrap a function in an ``lru_cache``; what it had cached is computed again when asked for."""
+    return functools.lru_cache(maxsize, typed)(func)
+
+
+def make_cached_property(func: Callable[..., Any], name: str | None) -> Any:
+    """Make a ``functools.cached_property`` (its lock, where it has one, cannot be pickled)."""
+    made: functools.cached_property[Any] = functools.cached_property(func)
+    made.attrname = name
+    return made
+
+
+def make_typing(kind: str, name: str, *args: Any) -> Any:
+    """Make a ``typing`` object that pickle would save by its name only."""
+    return getattr(typing, kind)(name, *args)
+
+
+def make_view(mapping: Any, which: str) -> Any:
+    """Return the keys, values or items view of a mapping."""
+    return getattr(mapping, which)()
+
+
+def make_strided(buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:
+    """Make a numpy array that looks at memory it shares with other arrays."""
+    import numpy as np
+
+    return np.ndarray(shape, dtype, buffer=buffer, offset=offset, strides=strides)

@@ -1,0 +1,355 @@
+"""Take any object apart into a tuple of parts that stands for it: the one form that is walked and hashed.
+
+The first part is a tag. Parts are atoms, containers or further objects. A tag that begins with ``=`` marks a
+*value*: an immutable whose identity never counts, so that two equal ones are the same object to a fingerprint.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import random
+import sys
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from durable_nb.errors import FingerprintError
+from durable_nb.values import arrays
+from durable_nb.values.definitions import DEFINITIONS, class_parts
+from durable_nb.values.kinds import class_dict, class_name, mro_names
+from durable_nb.values.modules import module_fingerprint
+from durable_nb.values.ordering import sort_key
+from durable_nb.values.registry import registry
+from durable_nb.values.unreadable import CannotReduceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Parts = tuple[Any, ...]
+
+# How a part is reached from its object. "vars": the part is a dict of attributes; "self": the part is a container
+# whose items are the object's own; any other word: the attribute of that name.
+LABELS: Final[dict[str, dict[int, str]]] = {
+    "object": {1: "__class__", 2: "vars", 3: "vars"},
+    "mapping": {3: "self"},
+    "sequence": {3: "self"},
+    "function": {3: "__defaults__", 4: "__kwdefaults__", 5: "__closure__", 6: "vars", 7: "__annotations__"},
+    "attributed": {1: "__class__", 4: "vars"},
+    "reduce": {1: "__class__"},
+    "cell": {1: "cell_contents"},
+    "class": {3: "__bases__", 4: "own"},
+    "property": {1: "fget", 2: "fset", 3: "fdel"},
+    "staticmethod": {1: "__func__"},
+    "classmethod": {1: "__func__"},
+    "method": {1: "__func__", 2: "__self__"},
+}
+
+_HEAP_TYPE: Final = 1 << 9
+# Immutable, so that it does not matter which of two equal ones is meant.
+_IMMUTABLE: Final = frozenset(
+    {
+        "uuid.UUID",
+        "zoneinfo.ZoneInfo",
+        "types.GenericAlias",
+        "types.UnionType",
+        "typing._GenericAlias",
+        "pandas.Timestamp",
+        "pandas._libs.tslibs.timestamps.Timestamp",
+        "pandas.Timedelta",
+        "pandas._libs.tslibs.timedeltas.Timedelta",
+        "pandas.api.typing.NaTType",
+        "pandas._libs.tslibs.nattype.NaTType",
+        "pandas.Interval",
+        "pandas._libs.interval.Interval",
+        "pandas.Period",
+        "pandas._libs.tslibs.period.Period",
+    }
+)
+_ITERATORS: Final = "itertools"
+_PAIR: Final = ("attributes", "slots")
+_IN_MEMORY: Final = (None, "", ":memory:")
+
+
+class _Plain:
+    """An ordinary class: what its size is, instances of ordinary classes have."""
+
+
+class Reducer:
+    """Reduces objects for one fingerprint; keeps parts alive, so that ids stay theirs while it lives.
+
+    Attributes:
+        namespace: the notebook's globals, which never become part of a value.
+        functions: functions reduced by content, in the order they were met.
+    """
+
+    def __init__(self, namespace: dict[str, Any] | None) -> None:
+        self.namespace = namespace
+        self.functions: list[types.FunctionType] = []
+        self._parts: dict[int, tuple[object, Parts]] = {}
+        self._plans: dict[type, Callable[[Any], Parts]] = {}
+        self._alike: dict[type, Callable[[Any], dict[str, Any]]] = {}
+
+    def __call__(self, obj: object) -> Parts:
+        """Return the parts of an object that is neither an atom nor an exact list, tuple or dict.
+
+        Raises:
+            CannotReduceError: the object has no parts that would stand for it.
+        """
+        known = self._parts.get(id(obj))
+        if known is not None:
+            return known[1]
+        kind = type(obj)
+        try:
+            plan = self._plans.get(kind)
+            if plan is None:
+                plan = self._plans[kind] = self._plan(kind)
+            parts = plan(obj)
+        except CannotReduceError:
+            raise
+        except FingerprintError as error:
+            raise CannotReduceError(error.type_name, error.reason) from error
+        except Exception as error:  # whatever a user's reduce raises makes the value opaque
+            raise CannotReduceError(".".join(class_name(kind)), _first_line(error)) from error
+        self._parts[id(obj)] = (obj, parts)
+        return parts
+
+    def attributes(self, kind: type) -> Callable[[Any], dict[str, Any]] | None:
+        """Return what reads the attributes of a kind whose instances are their attributes only, else None.
+
+        For them the parts are ``("object", kind, attributes)``, and the walk makes these in C.
+        """
+        if kind not in self._plans:
+            try:
+                self._plans[kind] = self._plan(kind)
+            except CannotReduceError:
+                return None
+        return self._alike.get(kind)
+
+    def _plan(self, kind: type) -> Callable[[Any], Parts]:
+        mro = type.__dict__["__mro__"].__get__(kind)
+        if any("__durable_fingerprint__" in class_dict(base) for base in mro):
+            return lambda obj: ("custom", class_name(kind), kind.__durable_fingerprint__(obj))  # type: ignore[attr-defined]
+        known = registry.find(kind)
+        if known is not None and known.stateless:
+            return _stateless
+        if known is not None and known.fingerprint is not None:
+            own = known.fingerprint
+            return lambda obj: ("custom", class_name(kind), own(obj))
+        for table in (DEFINITIONS, _EXACT):
+            if kind in table:
+                reduce = table[kind]
+                return lambda obj: reduce(self, obj)
+        return self._plan_by_base(kind)
+
+    def _plan_by_base(self, kind: type) -> Callable[[Any], Parts]:  # noqa: PLR0911 - a table of cases
+        if issubclass(kind, type):
+            return lambda obj: class_parts(self, obj)
+        if issubclass(kind, types.ModuleType):
+            return self._module
+        names = list(mro_names(kind))
+        for name in names:
+            if name in arrays.REDUCERS:
+                special = arrays.REDUCERS[name]
+                return lambda obj: special(self, obj)
+        if "enum.Enum" in names:
+            return _enum
+        if "logging.Logger" in names:
+            return lambda obj: ("=logger", obj.name)
+        if not _IMMUTABLE.isdisjoint(names):
+            return self._value
+        if class_name(kind)[0] == _ITERATORS:
+            # Python 3.14 takes pickling from them, 3.12 warns: an iterator half used is a process's own.
+            raise CannotReduceError(".".join(class_name(kind)), "a running iterator has no value")
+        attributes = _attributes_of(kind)
+        if attributes is not None:
+            read = self._alike[kind] = attributes.__get__
+            return lambda obj: ("object", kind, read(obj))
+        return self._by_protocol
+
+    def _module(self, module: types.ModuleType) -> Parts:
+        name = str(module.__dict__.get("__name__"))
+        if name == "__main__":
+            raise CannotReduceError("module", "the notebook's own module can hold anything")
+        return ("=module", name, module_fingerprint(module))
+
+    def _value(self, obj: Any) -> Parts:
+        reduced = self._by_protocol(obj)
+        return reduced if reduced[0][0] == "=" else ("=value", *_flat(reduced))
+
+    def _by_protocol(self, obj: Any) -> Parts:
+        kind = type(obj)
+        if obj is random._inst or obj is _numpy_stream():  # noqa: SLF001
+            # The process's own streams are recorded as streams, not as part of whatever refers to them.
+            return ("=stream", *class_name(kind))
+        reduce = copyreg.dispatch_table.get(kind)
+        reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
+        if type(reduced) is str:
+            home = getattr(obj, "__module__", None)
+            return ("=global", kind, home if type(home) is str else None, reduced)
+        call, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
+        state = arrays.without_caches(kind, state)
+        if call is copyreg.__newobj__ and args == (kind,) and not (items or pairs or setter):  # type: ignore[attr-defined]
+            return _object(kind, state)
+        listed = None if items is None else list(items)
+        keys, values = ([], []) if pairs is None else _unzip(pairs)
+        tag = "attributed" if type(state) is dict and state is _attributes(obj) else "reduce"
+        return (tag, kind, call, args, state, listed, keys, values, setter)
+
+
+def _attributes(obj: Any) -> object:
+    """Return an object's own dict of attributes, without running a property of that name."""
+    for base in type.__dict__["__mro__"].__get__(type(obj)):
+        descriptor = class_dict(base).get("__dict__")
+        if descriptor is not None:
+            if type(descriptor) is types.GetSetDescriptorType:
+                return descriptor.__get__(obj)
+            return obj.__dict__ if type(descriptor) is types.MemberDescriptorType else None
+    return None
+
+
+def _flat(parts: Iterable[Any]) -> list[Any]:
+    flat: list[Any] = []
+    for part in parts:
+        if type(part) in (tuple, list):
+            flat.extend((len(part), *_flat(part)))
+        elif type(part) is dict:
+            flat.extend((len(part), *_flat([*part, *part.values()])))
+        else:
+            flat.append(part)
+    return flat
+
+
+def _object(kind: type, state: Any) -> Parts:
+    if type(state) is dict:
+        return ("object", kind, state)
+    if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
+        return ("object", kind, *state)
+    return ("state", kind, state)
+
+
+def _attributes_of(kind: type) -> Any:
+    """Return the descriptor of ``__dict__`` when instances are their attributes and nothing else, else None.
+
+    The pickle protocol would come to the same parts for them; this way is several times faster.
+    """
+    mro = type.__dict__["__mro__"].__get__(kind)
+    if not all(base is object or base.__flags__ & _HEAP_TYPE for base in mro):
+        return None
+    if kind.__basicsize__ != _Plain.__basicsize__ or kind in copyreg.dispatch_table:
+        return None
+    own = [class_dict(base) for base in mro[:-1]]
+    special = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs__", "__getnewargs_ex__")
+    if any(name in names for names in own for name in (*special, "__slots__", "__getattribute__")):
+        return None
+    found = next((names["__dict__"] for names in own if "__dict__" in names), None)
+    if arrays.has_caches(kind):
+        return None
+    return found if type(found) is types.GetSetDescriptorType else None
+
+
+def _unzip(pairs: Iterable[tuple[object, object]]) -> tuple[list[object], list[object]]:
+    listed = list(pairs)
+    return [key for key, _ in listed], [value for _, value in listed]
+
+
+def _stateless(obj: Any) -> Parts:
+    url = obj.__dict__.get("url") if ".".join(class_name(type(obj))) == "sqlalchemy.engine.base.Engine" else None
+    if url is not None and url.drivername.startswith(("sqlite", "duckdb")) and url.database in _IN_MEMORY:
+        raise CannotReduceError("sqlalchemy.engine.base.Engine", "an in-memory database lives in this process only")
+    return ("=stateless", *class_name(type(obj)))
+
+
+def _enum(member: Any) -> Parts:
+    name = member._name_
+    return ("=enum", type(member), name if name is not None else member._value_)
+
+
+def _set(reducer: Reducer, value: Any) -> Parts:
+    return (type(value).__name__, *_sorted(reducer, value))
+
+
+def _frozenset(reducer: Reducer, value: Any) -> Parts:
+    return ("=frozenset", *_sorted(reducer, value))
+
+
+def _sorted(reducer: Reducer, value: Any) -> list[object]:
+    kinds = set(map(type, value))
+    if len(kinds) == 1 and not kinds.isdisjoint({str, int, bytes}):
+        return sorted(value)
+    return sorted(value, key=lambda element: sort_key(reducer, element))
+
+
+def _zoned(_: Reducer, value: Any) -> Parts:
+    packed = value.replace(tzinfo=None).__reduce_ex__(5)[1][0]
+    return ("=zoned", type(value).__name__, packed, value.tzinfo)
+
+
+def _path(_: Reducer, value: Any) -> Parts:
+    return ("=path", type(value).__name__, str(value))
+
+
+def _bytearray(_: Reducer, value: bytearray) -> Parts:
+    return ("bytearray", arrays.digest(memoryview(value)))
+
+
+def _mapping(_: Reducer, value: Any) -> Parts:
+    extra = getattr(value, "default_factory", None)
+    return ("mapping", type(value), extra, dict(value))
+
+
+def _deque(_: Reducer, value: Any) -> Parts:
+    return ("sequence", type(value), value.maxlen, list(value))
+
+
+def _pattern(_: Reducer, value: Any) -> Parts:
+    return ("=pattern", value.pattern, value.flags)
+
+
+def _slice(_: Reducer, value: slice) -> Parts:
+    return ("=slice", value.start, value.stop, value.step)
+
+
+def _text_file(_: Reducer, value: Any) -> Parts:
+    for name in ("stdin", "stdout", "stderr"):
+        if value is getattr(sys, name) or value is getattr(sys, f"__{name}__"):
+            return ("=stdio", name)
+    raise CannotReduceError("_io.TextIOWrapper", "an open file has a position in this process only")
+
+
+def _numpy_stream() -> object:
+    loaded = sys.modules.get("numpy.random.mtrand")
+    return getattr(loaded, "_rand", _Plain)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).partition("\n")[0]
+    return text or type(error).__name__
+
+
+def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
+    import collections
+    import datetime as dt
+    import io
+    import pathlib
+    import re
+
+    return {
+        set: _set,
+        frozenset: _frozenset,
+        bytearray: _bytearray,
+        dt.datetime: _zoned,
+        dt.time: _zoned,
+        collections.OrderedDict: _mapping,
+        collections.defaultdict: _mapping,
+        collections.Counter: _mapping,
+        collections.deque: _deque,
+        re.Pattern: _pattern,
+        slice: _slice,
+        pathlib.PurePosixPath: _path,
+        pathlib.PureWindowsPath: _path,
+        pathlib.PosixPath: _path,
+        pathlib.WindowsPath: _path,
+        io.TextIOWrapper: _text_file,
+    }
+
+
+_EXACT: Final = _exact()

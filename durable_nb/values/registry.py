@@ -1,0 +1,164 @@
+"""What users and defaults say about types: own fingerprints, own storage, or no state worth recording."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from durable_nb.errors import OptionError
+from durable_nb.values.kinds import class_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What ``register`` was told about one type.
+
+    Attributes:
+        fingerprint: value -> anything that has a fingerprint itself; it stands for the value.
+        save: value -> an object that pickles, stored instead of the value.
+        load: what ``save`` returned -> the value.
+        stateless: the value carries no state a step could depend on (a client, a pool, a logger).
+    """
+
+    fingerprint: Callable[[Any], object] | None = None
+    save: Callable[[Any], object] | None = None
+    load: Callable[[Any], object] | None = None
+    stateless: bool = False
+
+
+_STATELESS: Final = Registration(stateless=True)
+
+# By qualified name, so that nothing is imported to know them. Subclasses count as well.
+_STATELESS_NAMES: Final = frozenset(
+    {
+        "_thread.lock",
+        "_thread.RLock",
+        "threading.Condition",
+        "threading.Event",
+        "threading.Semaphore",
+        "threading.Barrier",
+        "threading._RLock",
+        "asyncio.locks.Lock",
+        "asyncio.locks.Event",
+        "asyncio.locks.Condition",
+        "asyncio.locks.Semaphore",
+        "logging.Handler",
+        "logging.Formatter",
+        "logging.LoggerAdapter",
+        "concurrent.futures.thread.ThreadPoolExecutor",
+        "concurrent.futures.process.ProcessPoolExecutor",
+        "multiprocessing.pool.Pool",
+        "joblib.parallel.Parallel",
+        "requests.sessions.Session",
+        "urllib3.poolmanager.PoolManager",
+        "httpx.Client",
+        "httpx.AsyncClient",
+        "httpx._client.BaseClient",
+        "aiohttp.client.ClientSession",
+        "botocore.client.BaseClient",
+        "boto3.session.Session",
+        "boto3.resources.base.ServiceResource",
+        "botocore.session.Session",
+        "google.cloud.client.Client",
+        "google.cloud.storage.client.Client",
+        "google.cloud.bigquery.client.Client",
+        "google.genai.client.Client",
+        "azure.core.pipeline._base.Pipeline",
+        "azure.storage.blob._blob_service_client.BlobServiceClient",
+        "openai._base_client.BaseClient",
+        "openai.OpenAI",
+        "openai.AsyncOpenAI",
+        "anthropic._base_client.BaseClient",
+        "anthropic.Anthropic",
+        "anthropic.AsyncAnthropic",
+        "mistralai.sdk.Mistral",
+        "cohere.client.Client",
+        "ollama._client.BaseClient",
+        "sqlalchemy.engine.base.Engine",
+        "sqlalchemy.ext.asyncio.engine.AsyncEngine",
+        "sqlalchemy.pool.base.Pool",
+        "redis.client.Redis",
+        "pymongo.mongo_client.MongoClient",
+        "s3fs.core.S3FileSystem",
+        "gcsfs.core.GCSFileSystem",
+        "adlfs.spec.AzureBlobFileSystem",
+        "fsspec.implementations.http.HTTPFileSystem",
+        "fsspec.implementations.local.LocalFileSystem",
+        "IPython.core.interactiveshell.InteractiveShell",
+        "IPython.core.autocall.IPyAutocall",
+        "ipykernel.iostream.OutStream",
+    }
+)
+
+
+class Registry:
+    """Registrations by type, looked up along the method resolution order.
+
+    The defaults are names; what a user registers wins over them, and a nearer class over a farther one.
+    """
+
+    def __init__(self) -> None:
+        self._by_type: dict[type, Registration] = {}
+        self._lock = threading.Lock()
+        self.version = 0
+
+    def register(self, kind: type, registration: Registration) -> None:
+        """Set what is known about ``kind`` and its subclasses, replacing an earlier registration."""
+        with self._lock:
+            self._by_type[kind] = registration
+            self.version += 1
+
+    def unregister(self, kind: type) -> None:
+        """Forget a registration made by ``register``; defaults stay."""
+        with self._lock:
+            self._by_type.pop(kind, None)
+            self.version += 1
+
+    def find(self, kind: type) -> Registration | None:
+        """Return what is known about ``kind``: of the nearest class of its MRO that is known, or None."""
+        for base in type.__dict__["__mro__"].__get__(kind):
+            known = self._by_type.get(base)
+            if known is not None:
+                return known
+            if ".".join(class_name(base)) in _STATELESS_NAMES:
+                return _STATELESS
+        return None
+
+
+registry: Final = Registry()
+
+
+def register(
+    kind: type,
+    *,
+    fingerprint: Callable[[Any], object] | None = None,
+    save: Callable[[Any], object] | None = None,
+    load: Callable[[Any], object] | None = None,
+    stateless: bool = False,
+) -> None:
+    """Tell durable_nb how to treat values of a type and its subclasses.
+
+    Args:
+        kind: the type.
+        fingerprint: value -> anything fingerprintable that stands for the value.
+        save: value -> an object that pickles; needs ``load``.
+        load: what ``save`` returned -> the value; needs ``save``.
+        stateless: values carry no state that a step could depend on: every value of the type is
+            equal to every other, and reading one does not count as changing it.
+
+    Raises:
+        OptionError: ``kind`` is no class, ``save`` comes without ``load``, or nothing is said.
+    """
+    if not isinstance(kind, type):
+        raise OptionError("kind", f"register() needs a class, not {type(kind).__name__}")
+    if (save is None) != (load is None):
+        raise OptionError("save", "save= and load= go together")
+    if stateless and fingerprint is not None:
+        raise OptionError("stateless", "a stateless type has no fingerprint=; give one of them")
+    if not (stateless or fingerprint or save):
+        raise OptionError("stateless", "give fingerprint=, save= and load=, or stateless=True")
+    registry.register(kind, Registration(fingerprint, save, load, stateless))

@@ -1,0 +1,146 @@
+"""The extension's lines: what they say of what happens to steps."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import pytest
+
+from durable_nb.core.events import StepEvent
+from durable_nb.notebook.display import Display, moment, size, span
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 ms"),
+        (0.0034, "3 ms"),
+        (0.0994, "99 ms"),
+        (0.1, "0.1 s"),
+        (9.94, "9.9 s"),
+        (10, "10 s"),
+        (42.4, "42 s"),
+        (60, "1 m 0 s"),
+        (252, "4 m 12 s"),
+        (3599, "59 m 59 s"),
+        (3600, "1 h 0 m"),
+        (7500, "2 h 5 m"),
+        (90_000, "25 h 0 m"),
+    ],
+)
+def test_spans(seconds, text):
+    """Durations as people say them."""
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(9.96, "10 s"), (59.6, "1 m 0 s"), (0.0996, "0.1 s")])
+def test_spans_at_the_bounds(seconds, text):
+    """Rounding never shows ``10.0 s``, ``60 s`` or ``100 ms``."""
+    assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KB"),
+        (3500, "3.4 KB"),
+        (2**20, "1.0 MB"),
+        (2 * 2**30, "2.0 GB"),
+        (2**41, "2.0 TB"),
+    ],
+)
+def test_sizes(count, text):
+    """Bytes as people say them."""
+    assert size(count) == text
+
+
+def test_moments_are_absolute():
+    """A local date and time to the minute, so that a saved notebook does not change."""
+    assert moment(datetime(2026, 11, 22, 16, 40, 59).timestamp()) == "2026-11-22 16:40"
+
+
+@pytest.fixture
+def told(make_shell, capfd):
+    """Tell a display of events and return the lines that came of them."""
+    display = Display(make_shell(load=False))
+
+    def tell(*events):
+        for event in events:
+            display.on_event(event)
+        display.cell_ended(None)
+        return capfd.readouterr().err.splitlines()
+
+    return tell
+
+
+def event(kind, step_kind="cell", **details):
+    return StepEvent(kind, "load", step_kind, **details)
+
+
+def test_a_first_run_says_nothing(told):
+    """A step that has no checkpoint runs without a word."""
+    assert told(event("attempt_started"), event("body_finished", at=1.0), event("completed", at=1.5)) == []
+
+
+def test_a_replay(told):
+    """When it ran, and how long that took."""
+    line = told(event("replayed", recorded_at=0, took_seconds=252))[0]
+    assert re.fullmatch(r"↻ replayed load · ran \d{4}-\d\d-\d\d \d\d:\d\d in 4 m 12 s", line)
+
+
+def test_a_run_again_says_why(told):
+    """The reason is said once, at the first attempt."""
+    lines = told(event("attempt_started", reason="k changed"), event("attempt_started", attempt=2, reason="k changed"))
+    assert lines[0] == "↻ running load again: k changed"
+    assert sum("k changed" in line for line in lines) == 1
+
+
+def test_a_long_save(told):
+    """Saving that takes over a second is said with size and time; a short one is not."""
+    slow = told(event("body_finished", at=10.0), event("completed", at=12.0, size_bytes=2 * 2**30))
+    assert slow == ["↻ saved 2.0 GB in 2.0 s"]
+    assert told(event("body_finished", at=10.0), event("completed", at=10.9, size_bytes=2 * 2**30)) == []
+
+
+def test_what_was_not_recorded(told):
+    """The reason is said."""
+    assert told(event("unrecorded", reason="it changed df in place")) == [
+        "↻ load was not checkpointed and will run again: it changed df in place"
+    ]
+
+
+def test_retries(told):
+    """A failed attempt tells its error in one line and when the next is due; in the end they are counted."""
+    failed = event(
+        "attempt_failed", attempt=1, max_attempts=3, wait_seconds=2, error=ValueError("bad\nsecond line"), at=5.0
+    )
+    assert told(failed) == [
+        "↻ load: attempt 1 of 3 failed (ValueError: bad); next in 2.0 s",
+        "↻ 1 failed attempt retried",
+    ]
+
+
+def test_many_retries_are_not_many_lines(told):
+    """Progress changes at most ten times a second."""
+    burst = [
+        event("attempt_failed", attempt=n, max_attempts=500, error=OSError("no"), at=5.0 + n / 1000)
+        for n in range(1, 301)
+    ]
+    lines = told(*burst)
+    assert len(lines) <= 5
+    assert lines[-1] == "↻ 300 failed attempts retried"
+
+
+def test_going_on_after_a_death(told):
+    """A step that does not begin at its first attempt says where it goes on."""
+    assert told(event("attempt_started", attempt=4, max_attempts=5)) == ["↻ load goes on at attempt 4 of 5"]
+
+
+def test_calls_are_quiet(told):
+    """Calls of steps have no lines of their own: the cell's end counts them."""
+    assert (
+        told(event("replayed", "call"), event("attempt_started", "call", reason="x"), event("completed", "call")) == []
+    )

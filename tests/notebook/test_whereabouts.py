@@ -1,0 +1,65 @@
+"""Which notebook is this?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from durable_nb.notebook.whereabouts import notebook_path
+
+
+@pytest.fixture
+def find(tmp_path, monkeypatch):
+    """Ask in an empty folder, as a kernel unless told."""
+    monkeypatch.chdir(tmp_path)
+
+    def ask(configured="", environ=None, names=None, *, kernel=True):
+        shell = SimpleNamespace(user_ns=names or {}, **({"kernel": object()} if kernel else {}))
+        return notebook_path(shell, configured, environ or {})
+
+    return ask
+
+
+def test_nothing_tells(find):
+    """Without any sign the answer is that it is not known."""
+    assert find() is None
+
+
+def test_the_order_of_what_tells(find, tmp_path):
+    """Environment, configuration, VS Code, the session's name in the namespace, and in the environment."""
+    told = {
+        "environ": {"DURABLE_NB_NOTEBOOK": "/a/env.ipynb", "JPY_SESSION_NAME": "/a/session.ipynb"},
+        "configured": "/a/config.ipynb",
+        "names": {"__vsc_ipynb_file__": "/a/code.ipynb", "__session__": "/a/lab.ipynb"},
+    }
+    assert find(**told) == Path("/a/env.ipynb")
+    del told["environ"]["DURABLE_NB_NOTEBOOK"]
+    assert find(**told) == Path("/a/config.ipynb")
+    told["configured"] = ""
+    assert find(**told) == Path("/a/code.ipynb")
+    del told["names"]["__vsc_ipynb_file__"]
+    assert find(**told) == Path("/a/lab.ipynb")
+    del told["names"]["__session__"]
+    assert find(**told) == Path("/a/session.ipynb")
+
+
+def test_a_path_relative_to_the_server_is_in_the_kernels_folder(find, tmp_path):
+    """Jupyter names a notebook relative to its root, and starts the kernel in the notebook's folder."""
+    assert find(environ={"JPY_SESSION_NAME": "deep/down/here.ipynb"}) == tmp_path / "here.ipynb"
+
+
+def test_a_session_that_is_no_notebook_does_not_count(find):
+    """A console's session name is an id."""
+    assert find(environ={"JPY_SESSION_NAME": "8f2b6c1e"}) is None
+
+
+def test_the_only_notebook_in_the_folder(find, tmp_path):
+    """One notebook in a kernel's folder is it; of two, or for a terminal, none is; hidden ones do not count."""
+    (tmp_path / "one.ipynb").touch()
+    (tmp_path / ".hidden.ipynb").touch()
+    assert find() == tmp_path / "one.ipynb"
+    assert find(kernel=False) is None
+    (tmp_path / "two.ipynb").touch()
+    assert find() is None
