@@ -76,7 +76,7 @@ def run_script(tmp_path):
             [sys.executable, str(file), *map(str, args)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **(env or {})},

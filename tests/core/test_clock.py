@@ -42,7 +42,7 @@ async def test_async_wait_is_ended_from_another_thread(end, verdict):
     assert not waiting.done()
     thread = threading.Thread(target=end, args=[wake])
     thread.start()
-    assert await asyncio.wait_for(waiting, 10) == verdict
+    assert await asyncio.wait_for(waiting, 60) == verdict
     thread.join()
 
 

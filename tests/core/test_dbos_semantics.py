@@ -839,7 +839,7 @@ def test_simple_workflow_same_id_runs_once_concurrently(store):
     @workflow
     def slow_workflow():
         entered.set()
-        assert leave.wait(10)
+        assert leave.wait(60)
         return "done"
 
     def start():
@@ -848,11 +848,11 @@ def test_simple_workflow_same_id_runs_once_concurrently(store):
 
     thread = threading.Thread(target=start)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     with workflow_id("w"), pytest.raises(WorkflowConflict, match="'w' is running"):
         slow_workflow()
     leave.set()
-    thread.join(10)
+    thread.join(60)
     assert errors == ["done"]
     assert len(list_workflows()) == 1
 

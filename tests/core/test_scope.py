@@ -30,7 +30,7 @@ def note(runs):
 def in_thread(function, *args):
     thread = threading.Thread(target=function, args=args)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 

@@ -98,7 +98,7 @@ def test_store_held_by_another_process(tmp_path, count):
         assert caught.value.pid == holder.pid
         assert str(holder.pid) in str(caught.value)
     finally:
-        holder.communicate(b"\n", timeout=20)
+        holder.communicate(b"\n", timeout=60)
     with open_store(tmp_path / "s.duckdb"):
         assert count(1) == 1
 
@@ -151,9 +151,9 @@ def test_closing_while_threads_call(tmp_path, count, runs):
     session.warn = lambda message: None
     thread = threading.Thread(target=work)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     session.close()
-    thread.join(20)
+    thread.join(60)
     assert results == list(range(50))
     assert runs == list(range(50))
 

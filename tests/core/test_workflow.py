@@ -433,7 +433,7 @@ def test_one_id_in_many_threads_runs_once(store, runs):
         return {"x": x}
 
     def call(n, barrier, ends):
-        barrier.wait(10)
+        barrier.wait(60)
         try:
             with workflow_id(f"id {n}"):
                 ends.append(w(n))
@@ -448,7 +448,7 @@ def test_one_id_in_many_threads_runs_once(store, runs):
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(20)
+                thread.join(60)
             assert {"x": n} in ends
             assert all(end == {"x": n} or isinstance(end, WorkflowConflict) for end in ends)
             assert len(ends) == 3

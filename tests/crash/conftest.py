@@ -84,7 +84,7 @@ class Script:
     def run(self, *args):
         """Run it to its end, which must be a kill or a success; returns the exit code and its lines."""
         process = self.start(*args)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=180)
         assert process.returncode in (0, -9), err
         return process.returncode, out.splitlines()
 

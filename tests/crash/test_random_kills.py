@@ -14,16 +14,21 @@ KILLS = 20
 CALLS = 4000
 
 
-def run_until_killed(process, seconds):
-    """Kill the script some time after its loop began; says how many calls it had told of, and whether it was killed."""
+def run_until_killed(process, calls, dice):
+    """Kill the script at some instant after it told of so many calls; return those, and whether it was killed."""
     assert process.stdout.readline() == "begun\n", process.stderr.read()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and process.poll() is None:
+    told = [process.stdout.readline() for _ in range(calls)]
+    until = time.monotonic() + dice.uniform(0.0, 0.005)
+    while time.monotonic() < until:
         pass  # an instant, not a wait: it decides where in a call the kill falls
     process.kill()
-    out, err = process.communicate(timeout=60)
+    told += process.stdout  # not communicate(): it forgets what was read ahead
+    err = process.stderr.read()
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
     assert process.returncode in (0, -9), err
-    return out.splitlines(), process.returncode == -9
+    return {int(each) for each in told if each.endswith("\n")}, process.returncode == -9
 
 
 def test_sequential_calls(script):
@@ -45,14 +50,14 @@ def test_sequential_calls(script):
     )
     source, seen, kills, total = random.Random(22), -1, 0, []
     while kills < KILLS:
-        told, killed = run_until_killed(here.start("live"), source.uniform(0.0, 0.25))
+        told, killed = run_until_killed(here.start("live"), seen + 1 + source.randrange(60), source)
         ran = [int(each) for each in here.ran()]
         assert ran == list(range(ran[0], ran[0] + len(ran))) if ran else True
         assert not ran or ran[0] > seen  # nothing whose result was seen ran again
         assert not ran or ran[0] - seen <= 2  # at most one was committed unseen
         assert not total or not ran or ran[0] >= total[-1]  # at most the call in flight runs again
         total += ran
-        seen = max([seen, *map(int, told)])
+        seen = max([seen, *told])
         kills += killed
         if not killed:
             break
@@ -83,13 +88,13 @@ def test_concurrent_calls(script):
     )
     source, seen, kills, total = random.Random(23), set(), 0, []
     for _ in range(6):
-        told, killed = run_until_killed(here.start("live"), source.uniform(0.05, 0.4))
+        told, killed = run_until_killed(here.start("live"), len(seen) + source.randrange(300), source)
         ran = [int(each) for each in here.ran()]
         assert not seen & set(ran)
         assert len(ran) == len(set(ran))
         assert len(set(ran) & set(total)) <= 8
         total += ran
-        seen |= {int(each) for each in told if each.isdigit()}
+        seen |= told
         kills += killed
         if not killed:
             break

@@ -54,7 +54,7 @@ def test_python_runs_as_written(page, tmp_path):
     }
     command = [sys.executable, str(RUNNER), str(page)]
     done = subprocess.run(
-        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("COMPLETE"), done.stdout + done.stderr

