@@ -16,7 +16,9 @@ from durable_nb.core.conditions import Conditions, stale
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
+from durable_nb.core.mutations import NO_MUTATIONS, Redo, find_mutations
 from durable_nb.core.passes import OwnStep
+from durable_nb.core.rebinding import Globals, bind_again
 from durable_nb.core.recording import Unrecordable, encode_connected, texts_in
 from durable_nb.core.scope import Place, StepStatus, at, current_place
 from durable_nb.core.session import active_session
@@ -26,8 +28,10 @@ from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.store.records import Payload, StepRecord
 from durable_nb.values.callkey import ARGS, FUNCTION, KWARGS
 from durable_nb.values.dependencies import named_files
+from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.graph import Graph
 from durable_nb.values.pickling import decode, environment
+from durable_nb.values.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +40,13 @@ if TYPE_CHECKING:
 
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.events import EventKind
+    from durable_nb.core.mutations import Mutations
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.session import Session
     from durable_nb.core.step import Step
     from durable_nb.core.watch import NamedFiles
-from durable_nb.values.callkey import CallFingerprint
+    from durable_nb.values.callkey import CallFingerprint
+    from durable_nb.values.fingerprint import Fingerprints
 
 
 class StepCall:
@@ -88,6 +94,9 @@ class StepCall:
                     yield record
         scope_pass.executed += 1
         self.started_at = self.clock.now()
+        self._globals = Globals(self._functions(), self.step.func.__globals__)
+        if self._before is not None and self._before.full is not None:
+            self._states = States(self._before.full.graph, scope_pass.session.namespace)
 
     def _base_key(self, scope_pass: ScopePass) -> bytes:
         key = self.step.call_key(scope_pass.session.namespace)
@@ -119,10 +128,10 @@ class StepCall:
         """Return what the recorded call returned or raised."""
         assert self.scope_pass is not None  # noqa: S101 - candidates() yields nothing without a pass
         outcome = Outcome(attempts=checkpoint.attempts)
+        if checkpoint.payload is not None and not self._load(checkpoint, outcome):
+            return None
         if checkpoint.error is not None:
             outcome.error = restore_error(checkpoint.error, self.name)
-        elif not self._load(checkpoint, outcome):
-            return None
         self.scope_pass.note_replay(checkpoint)
         return outcome
 
@@ -137,11 +146,28 @@ class StepCall:
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"
             return False
-        if (checkpoint.extra or {}).get("streams"):
-            value, states = value
-            streams.restore(states)
-        outcome.value = value
+        extra = checkpoint.extra or {}
+        if not extra.get("effects"):
+            outcome.value = value
+            return True
+        if "changes" in value:
+            assert self._before is not None  # noqa: S101 - candidates() computed it
+            assert self._before.full is not None  # noqa: S101 - what was changed is in it
+            wrong = Redo(value["changes"], self._before.full, extra["after"]).apply(self._inputs_now)
+            if wrong is not None:
+                self.reason = wrong
+                return False
+        streams.restore(value.get("streams", {}))
+        bind_again(self.step.func.__globals__, value.get("globals", {}))
+        outcome.value = value["result"]
         return True
+
+    def _inputs_now(self) -> Fingerprints:
+        """Fingerprint what went in once more: the same objects, whatever its globals are bound to by now."""
+        assert self._before is not None  # noqa: S101 - candidates() computed it
+        assert self._before.full is not None  # noqa: S101 - asked for only where something can change
+        roots = {name: self._root(name) for name in self._before.full.graph.walks}
+        return fingerprint_roots(roots, namespace=self._namespace())
 
     def _root(self, name: str) -> object:
         """Return what an address in a payload begins at: the arguments, or a global the function reads."""
@@ -205,16 +231,23 @@ class StepCall:
         return Transaction(self.scope_pass.session, records, partial(self._committed, record))
 
     def _capture(self, outcome: Outcome, scope_pass: ScopePass) -> StepRecord:
-        self._check_recordable(scope_pass)
+        mutations = self._mutations()
+        rebound = self._globals.rebound()
+        self._check_recordable(mutations, rebound)
         conditions = Conditions(self._watch, self._codes(), self.step.func.__globals__, scope_pass.session.root, ())
         advanced = self._advanced()
         session = scope_pass.session
-        payload, error = None, None
-        if outcome.error is None:
-            states = {name: state for name, (_, state) in advanced.items()}
-            payload = self._encode((outcome.value, states) if states else outcome.value, session)
-        else:
-            error = record_error(outcome.error)
+        effects: dict[str, Any] = {"streams": {name: state for name, (_, state) in advanced.items()}}
+        effects |= {"changes": list(mutations.states), "globals": rebound}
+        effects = {name: each for name, each in effects.items() if each}
+        error = record_error(outcome.error) if outcome.error is not None else None
+        payload = None
+        if effects or error is None:
+            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound}
+            payload = self._encode({"result": outcome.value, **effects} if effects else outcome.value, made, session)
+        extra = conditions.extra(drawn=advanced.keys(), seeded=self._seeded)
+        if effects:
+            extra |= {"effects": True, "after": dict(mutations.after)}
         return StepRecord(
             id=session.ledger.new_id(),
             scope_id=scope_pass.index.record.id,
@@ -235,27 +268,26 @@ class StepCall:
             payload=payload,
             error=error,
             files=conditions.files(),
-            extra=conditions.extra(drawn=advanced.keys(), seeded=self._seeded) or None,
+            extra=extra or None,
         )
 
-    def _check_recordable(self, scope_pass: ScopePass) -> None:
+    def _mutations(self) -> Mutations:
+        """Return what the call changed in its arguments, its object and the globals that it reads."""
         if self.unrecordable:
             raise Unrecordable(self.unrecordable)
+        if self._before is None or self._before.full is None:
+            return NO_MUTATIONS  # only atoms and code went in: nothing that could have been changed
+        return find_mutations(self._before.full, self._inputs_now(), self._states)
+
+    def _check_recordable(self, mutations: Mutations, rebound: dict[str, Any]) -> None:
         attribute = module_attributes.assigned(self._codes(), self.step.func.__globals__)
         if attribute:
             raise Unrecordable(f"it assigns {attribute}, which a replay would not assign again")
         if self._watch.changed_process:
             raise Unrecordable("it changed the environment or the current folder, which a replay of a call does not")
-        if self._before is None or self._before.full is None:
-            return  # only atoms and code went in: nothing that could have been changed
-        after = self.step.call_key(scope_pass.session.namespace).fingerprint(self.args, self.kwargs)
-        if after.digest != self._before.digest:
-            raise Unrecordable(f"it changed {self._changed_name(after)}, which it was given or reads")
-
-    def _changed_name(self, after: CallFingerprint) -> str:
-        before = self._before.full.each if self._before is not None and self._before.full is not None else {}
-        now = after.full.each if after.full is not None else {}
-        return next((name for name, digest in now.items() if before.get(name) != digest), "an argument")
+        changed = [*(name for name in mutations.after if name), *rebound]
+        if changed and self._watch.overlapped:
+            raise Unrecordable(f"{changed[0]} changed while other calls ran too: whose change it is cannot be known")
 
     def _advanced(self) -> dict[str, tuple[str, Any]]:
         advanced = self._watch.advanced
@@ -265,18 +297,21 @@ class StepCall:
             raise Unrecordable(f"the seeded random stream {next(iter(advanced))} advanced while other calls ran too")
         return {}  # of an unseeded stream no state is promised
 
-    def _encode(self, value: object, session: Session) -> Payload:
+    def _encode(self, value: object, made: dict[str, Any], session: Session) -> Payload:
         full = self._before.full if self._before is not None else None
         inputs = full.graph if full is not None else Graph({})
-        encoded = encode_connected(value, {"result": value}, inputs, session.namespace, label="result")
+        encoded = encode_connected(value, made, inputs, session.namespace, label="result")
         return Payload(encoded.stream, tuple(session.ledger.put_buffer(each) for each in encoded.buffers))
 
     def _codes(self) -> list[CodeType]:
-        """Return the code of the function and of those it reaches."""
+        return [each.__code__ for each in self._functions()]
+
+    def _functions(self) -> list[FunctionType]:
+        """Return the function and those it reaches."""
         full = self._before.full if self._before is not None else None
         walks = full.graph.walks.values() if full is not None else ()
-        reached = [each.__code__ for walk in walks for each in walk.objects if type(each) is FunctionType]
-        return [*reached, *self.step.call_key(self._namespace()).codes()]
+        reached = [each for walk in walks for each in walk.objects if type(each) is FunctionType]
+        return [*reached, *self.step.call_key(self._namespace()).functions()]
 
     def _namespace(self) -> dict[str, Any] | None:
         return self.scope_pass.session.namespace if self.scope_pass is not None else None

@@ -56,11 +56,8 @@ def encode_connected(
     if not inputs.holds_objects() and "torch" not in sys.modules:
         return encode(value, namespace=namespace, label=label)  # there is nothing that it could be a part of
     outputs = graph_of(made, namespace)
-    memory = inputs.overlaps(outputs)
-    if memory is not None:
-        raise Unrecordable(f"{memory} shares its memory with an input")
     _refuse_shared_tensors(inputs, outputs)
-    aliases = _addressable(inputs.shared_with(outputs))
+    aliases = _addressable(inputs.shared_with(outputs)) | _views(inputs.views_in(outputs))
     encoded = encode(value, namespace=namespace, aliases=aliases, alive=_alive(aliases, outputs), label=label)
     for name, walk in outputs.walks.items():
         if walk.blocked is not None and inputs.holds_objects():
@@ -98,6 +95,18 @@ def _addressable(shared: Mapping[int, Address | None]) -> dict[int, Address]:
             raise Unrecordable("it returns or binds a part of an input that no path leads to")
         found[identity] = address
     return found
+
+
+def _views(found: Mapping[int, Address | str]) -> dict[int, Address]:
+    """Return the addresses of what looks at memory of an input.
+
+    Raises:
+        Unrecordable: an array does in a way that cannot be made again.
+    """
+    for address in found.values():
+        if isinstance(address, str):
+            raise Unrecordable(f"{address} shares its memory with an input")
+    return {identity: address for identity, address in found.items() if not isinstance(address, str)}
 
 
 def _alive(aliases: Mapping[int, Address], graph: Graph) -> list[object]:

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.core.conditions import Conditions
 from durable_nb.core.failure import record_error
+from durable_nb.core.mutations import find_mutations
 from durable_nb.core.recording import Unrecordable, encode_connected
 from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.summary import summarise
 from durable_nb.store.records import InputRecord, OutputRecord, Payload, StepRecord
 from durable_nb.values.fingerprint import fingerprint_roots
-from durable_nb.values.graph import Graph
 from durable_nb.values.pickling import environment
 
 if TYPE_CHECKING:
     from durable_nb.core.engine import Outcome
+    from durable_nb.core.mutations import Mutations
     from durable_nb.notebook.cell_step import CellStep
 
 
@@ -45,7 +46,7 @@ class Capture:
 
     def _succeeded(self) -> StepRecord:
         step = self._step
-        self._refuse_mutation()
+        mutations = self._mutations()
         kept, bound, deleted = self._names()
         state: dict[str, Any] = {"names": {name: self._namespace.names[name] for name in sorted(bound)}}
         state["deleted"] = sorted(deleted)
@@ -57,8 +58,12 @@ class Capture:
         advanced = step.watch.advanced
         if advanced:
             state["streams"] = {name: after for name, (_, after) in advanced.items()}
-        payload = self._encode(state)
+        if mutations.states:
+            state["changes"] = list(mutations.states)
+        payload = self._encode(state, mutations)
         extra: dict[str, Any] = {"bytes": step.saved_bytes}
+        if mutations.states:
+            extra["after"] = dict(mutations.after)
         if kept:
             extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
         conditions = Conditions(step.watch, step.codes(), self._namespace.names, step.session.root, step.replayed_rows)
@@ -71,18 +76,11 @@ class Capture:
 
     # -- what changed
 
-    def _refuse_mutation(self) -> None:
-        """Raise for an input that the cell changed in place: aliases of it could not be told after a replay."""
+    def _mutations(self) -> Mutations:
+        """Return what the cell changed in place in its inputs."""
         inputs = self._step.inputs
         after = fingerprint_roots(inputs.values, namespace=self._namespace.names)
-        for name, digest in inputs.fingerprints.each.items():
-            if after.each.get(name) != digest:
-                raise Unrecordable(f"it changed {name} in place")
-        same = Graph(
-            {name: walk for name, walk in after.graph.walks.items() if name in inputs.fingerprints.graph.walks}
-        )
-        if same.sharing_digest() != inputs.fingerprints.graph.sharing_digest():
-            raise Unrecordable("it changed which of its inputs share objects")
+        return find_mutations(inputs.fingerprints, after, self._step.states)
 
     def _names(self) -> tuple[frozenset[str], set[str], frozenset[str]]:
         """Return the names that were left as they were though the cell may bind them, those bound, those deleted."""
@@ -102,9 +100,9 @@ class Capture:
 
     # -- encode
 
-    def _encode(self, state: dict[str, Any]) -> Payload:
+    def _encode(self, state: dict[str, Any], mutations: Mutations) -> Payload:
         ledger = self._step.session.ledger
-        made = {**state["names"], "Out": state.get("result")}
+        made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
         try:
             encoded = encode_connected(state, made, self._step.inputs.fingerprints.graph, self._namespace.names)
         except EncodeError as error:

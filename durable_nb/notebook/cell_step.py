@@ -14,6 +14,7 @@ from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
+from durable_nb.core.mutations import Redo
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
 from durable_nb.core.retry import RetryPolicy
@@ -24,7 +25,7 @@ from durable_nb.core.watch import CallWatch
 from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.notebook.body import CellBody, bind_result
 from durable_nb.notebook.capture import Capture
-from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.checkpoints import LABEL_LENGTH, MAX_NAMED
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
@@ -34,7 +35,9 @@ from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.verify import why_stale
 from durable_nb.store.records import CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
+from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode
+from durable_nb.values.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.namespace import Snapshot
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
+    from durable_nb.values.fingerprint import Fingerprints
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,8 @@ class CellStep(CellRun):
         self.started_at = self.clock.now()
         self.named = files_named(self.code, self.inputs, self.session.root)
         self._before = namespace.snapshot()
+        keep_bytes = self.notebook.snapshot_bytes if self.policy.retries_allowed else None
+        self.states = States(self.inputs.fingerprints.graph, namespace.names, keep_bytes=keep_bytes)
 
     # -- replay
 
@@ -194,10 +200,16 @@ class CellStep(CellRun):
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"
             return None
+        redo = Redo(state.get("changes", ()), self.inputs.fingerprints, (checkpoint.extra or {}).get("after", {}))
+        wrong = redo.apply(self._inputs_now) if "changes" in state else None
+        if wrong is not None:
+            self.reason = wrong
+            return None
         try:
             apply(state.get("settings", {}))
             streams.restore(state.get("streams", {}))
         except (ImportError, OSError, ValueError, KeyError) as error:
+            redo.undo()
             self.reason = f"the settings it changed cannot be made again: {error}"
             return None
         self.notebook.namespace.bind(state["names"], state["deleted"])
@@ -207,6 +219,9 @@ class CellStep(CellRun):
         self.notebook.decisions[self.name] = "was replayed in this kernel"
         return Outcome(attempts=checkpoint.attempts)
 
+    def _inputs_now(self) -> Fingerprints:
+        return fingerprint_roots(self.inputs.values, namespace=self.notebook.namespace.names)
+
     # -- attempts
 
     def attempt_log(self) -> AttemptLog:
@@ -214,6 +229,18 @@ class CellStep(CellRun):
         if self.unrecordable:
             return NoAttemptLog()
         return StoredAttemptLog(self.session, self.key, self.name, 0)
+
+    def rolled_back(self, error: BaseException) -> None:
+        """Undo what the attempt bound, deleted and changed in place; say what could not be undone."""
+        super().rolled_back(error)
+        left = self.states.put_back()
+        if left:
+            too_large = [each for each in left if each in self.states.skipped]
+            why = f"it is larger than DurableNB.snapshot_mb = {self.notebook.snapshot_bytes >> 20}" if too_large else ""
+            self.session.warn(
+                f"{self.name}: the next attempt starts from {', '.join((too_large or left)[:MAX_NAMED])} as this one "
+                f"left it: {why or 'it cannot be changed back in place'}"
+            )
 
     @contextmanager
     def _attempt(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Unicode
+from traitlets import Bool, Int, Unicode
 from traitlets.config import Configurable
 
 from durable_nb.core.scope import move_to
@@ -45,6 +45,11 @@ class DurableNB(Configurable):
         config=True
     )
     notebook_file = Unicode("", help="Path of the notebook, where the front end does not tell it.").tag(config=True)
+    snapshot_mb = Int(
+        256,
+        min=0,
+        help="Megabytes of its inputs that a step copies which may be retried: each attempt starts from the same.",
+    ).tag(config=True)
     enabled = Bool(default_value=True, help="Whether steps are recorded and replayed.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -64,6 +69,7 @@ class DurableNB(Configurable):
         self._open_store()
         self._register()
         self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
+        self.observe(self._resize_snapshots, names=["snapshot_mb"])
 
     def unload(self) -> None:
         """Undo ``load``: no magic, no hook, no open store remains."""
@@ -109,7 +115,7 @@ class DurableNB(Configurable):
         session = Session(ledger, namespace=self.shell.user_ns, root=root)
         session.warn = self._warn
         session.bus.subscribe(self.display.on_event)
-        self.notebook = Notebook(self.shell, enter(session))
+        self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20)
         self._greet(self.notebook)
 
     def _place(self) -> tuple[Path, Path, Path | None]:
@@ -151,6 +157,10 @@ class DurableNB(Configurable):
     def _reopen(self, change: object) -> None:  # noqa: ARG002 - traitlets passes it
         self._close_store()
         self._open_store()
+
+    def _resize_snapshots(self, change: Any) -> None:
+        if self.notebook is not None:
+            self.notebook.snapshot_bytes = change["new"] << 20
 
     # -- cells
 

@@ -29,9 +29,10 @@ class Notebook:
         rerun: labels of steps that ``%durable rerun`` asked to run again.
         step_pass: the newest pass through a ``%%step`` cell, while that cell runs.
         decisions: label -> what the step did last in this kernel.
+        snapshot_bytes: how much of its inputs a step that is retried copies, to start each attempt from.
     """
 
-    def __init__(self, shell: InteractiveShell, session: Session) -> None:
+    def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int) -> None:
         self.shell = shell
         self.session = session
         self.namespace = Namespace(shell)
@@ -41,6 +42,7 @@ class Notebook:
         self.rerun: set[str] = set()
         self.decisions: dict[str, str] = {}
         self.step_pass: ScopePass | None = None
+        self.snapshot_bytes = snapshot_bytes
 
     def forget(self, ids: set[int]) -> Any:
         """Remove rows from the ledger and from what is looked up; returns the future of the commit."""

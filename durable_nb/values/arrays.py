@@ -78,6 +78,13 @@ def extent(array: Any) -> tuple[int, int] | None:
     return int(low), int(high)
 
 
+def is_array(obj: object) -> bool:
+    """Tell whether an object is a numpy array of any kind, or a tensor: something with memory of its own."""
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    kinds = (*((numpy.ndarray,) if numpy else ()), *((torch.Tensor,) if torch else ()))
+    return isinstance(obj, kinds)
+
+
 def placement(array: Any) -> tuple[int, tuple[int, ...]]:
     """Return where an array's first element is and its strides, both in bytes."""
     if ".".join(class_name(type(array))).startswith("torch."):
@@ -173,7 +180,7 @@ _PLAIN_ARRAYS: Final = frozenset(
         ("numpy", "memmap"),
         ("numpy", "matrix"),
         ("numpy", "recarray"),
-        ("numpy", "record"),
+        ("numpy.rec", "recarray"),
     }
 )
 

@@ -117,11 +117,11 @@ class CallKey:
         """Return what is known of the code of the function and of those it reaches, as last fingerprinted."""
         return self._facts
 
-    def codes(self) -> tuple[types.CodeType, ...]:
-        """Return the code of the function, and of those it reaches where all it reaches is immutable."""
-        own = self._func.__code__ if type(self._func) is types.FunctionType else None
-        reached = (code for _, code, _, _ in self._watch.functions) if self._watch is not None else ()
-        return tuple(dict.fromkeys([*([own] if own is not None else []), *reached]))
+    def functions(self) -> tuple[types.FunctionType, ...]:
+        """Return the function, and those it reaches where all it reaches is immutable."""
+        own = (self._func,) if type(self._func) is types.FunctionType else ()
+        reached = (func for func, _, _, _ in self._watch.functions) if self._watch is not None else ()
+        return tuple({id(func): func for func in (*own, *reached)}.values())
 
     def _reach(self) -> _Watch | None:
         """Fingerprint the function alone; None when it reaches something that may be mutated."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Parts = tuple[Any, ...]
 
 # Made by Python for its own use: layout, caches, or in an order that follows the hash seed.
-_DERIVED: Final = frozenset(
+DERIVED: Final = frozenset(
     {
         "__dict__",
         "__weakref__",
@@ -86,7 +86,7 @@ def class_parts(collector: Collector, kind: type) -> Parts:
     attributes = {
         name: own[name]
         for name in sorted(own)
-        if name not in _DERIVED and name not in values and not _is_layout(own[name])
+        if name not in DERIVED and name not in values and not _is_layout(own[name])
     }
     meta = type(kind)
     bases = type.__dict__["__bases__"].__get__(kind)

@@ -25,6 +25,8 @@ def frame_parts(array_parts: Callable[[Any], Parts], frame: Any) -> Parts:
     manager = state.pop("_mgr")
     # A list of the class: the same object in every frame, which says nothing about what frames share.
     state["_metadata"] = tuple(state.get("_metadata", ()))
+    for made in ("_flags", "attrs"):  # anew each time: not the frame's own
+        state[made] = tuple(state.get(made, {}).items())
     columns: list[Any] = [None] * (1 if manager.ndim == 1 else len(manager.items))
     for block in manager.blocks:
         places = [0] if manager.ndim == 1 else list(map(int, block.mgr_locs.as_array))
@@ -32,6 +34,12 @@ def frame_parts(array_parts: Callable[[Any], Parts], frame: Any) -> Parts:
             columns[place] = column
     axes = tuple(index_parts(array_parts, axis) for axis in manager.axes)
     return ("frame", type(frame), axes, columns, state)
+
+
+def frame_memory(frame: Any) -> list[Any]:
+    """Return the plain arrays among those that a DataFrame or Series keeps its values in, by number of the block."""
+    blocks = [block.values for block in frame._mgr.blocks]  # noqa: SLF001 - there is no public way to its memory
+    return [values if class_name(type(values)) == ("numpy", "ndarray") else None for values in blocks]
 
 
 def index_parts(array_parts: Callable[[Any], Parts], value: Any) -> Any:  # noqa: PLR0911 - a table of cases

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from durable_nb.values.address import Address, Step, describe
+from durable_nb.values.frames import frame_memory
 from durable_nb.values.hashing import overlap_digest, overlapping
 from durable_nb.values.kinds import PLAIN_ATOMS, is_small_tuple
 from durable_nb.values.reduce import LABELS
+from durable_nb.values.views import step_to_view
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +22,21 @@ if TYPE_CHECKING:
     from durable_nb.values.walk import Walk
 
 _BIG = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """An array of a walk: an object there, or inside of an object whose parts do not show it."""
+
+    name: str
+    walk: Walk
+    owner: Any
+    array: Any
+    inside: tuple[Step, ...]
+
+    @property
+    def of_frame(self) -> bool:
+        return bool(self.inside)
 
 
 class Graph:
@@ -45,9 +63,10 @@ class Graph:
             common = walk.ids & theirs
             if not common:
                 continue
+            places = Places(walk)
             for position, obj in enumerate(walk.objects):
                 if id(obj) in common and found.get(id(obj)) is None and counts(walk, obj):
-                    found[id(obj)] = self._address(name, walk, position)
+                    found[id(obj)] = places.address(name, position)
         lost = {identity for identity, address in found.items() if address is None}
         # What lies only inside of something that has an address needs none: it is referred to as a whole.
         for identity in lost - (other.outside(found.keys() - lost) if lost else set()):
@@ -62,25 +81,40 @@ class Graph:
         """Return the ids of the objects that are met without looking inside those of ``stop``."""
         return set().union(*(walk.stopping_at(stop).ids for walk in {id(w): w for w in self.walks.values()}.values()))
 
-    def overlaps(self, other: Graph) -> str | None:
-        """Return where ``other`` has an array in memory of one of this graph's arrays; None when nowhere.
+    def views_in(self, other: Graph) -> dict[int, Address | str]:
+        """Return the arrays of ``other`` that are no object of this graph but look at memory of its values.
 
-        The same array object in both does not count.
+        Returns:
+            id -> address below this graph's names, or the path in ``other`` where there is none.
         """
-        mine = {id(array): array for walk in self.walks.values() for array in walk.arrays}
-        pairs = [("", array) for array in mine.values()]
-        where: dict[int, str] = {}
-        for name, walk in other.walks.items():
+        mine = {id(each.array): each for each in self._memory()}
+        fresh = [each for each in other._memory() if id(each.array) not in mine]
+        if not mine or not fresh:
+            return {}
+        found: dict[int, Address | str] = {}
+        placed = [(each, each.array) for each in (*mine.values(), *fresh)]
+        for group in overlapping(placed):
+            bases = [each for each, array in group if id(array) in mine]
+            for each, array in group:
+                if id(array) not in mine and bases and not (each.of_frame and any(base.of_frame for base in bases)):
+                    found[id(each.array)] = _view_address(bases, each) or path_of(each.walk, each.name, each.owner)
+        return found
+
+    def _memory(self) -> Iterator[_Memory]:
+        """Yield the arrays of all walks, and those that pandas keeps values in."""
+        for name, walk in self.walks.items():
             for array in walk.arrays:
-                if id(array) not in mine and id(array) not in where:
-                    where[id(array)] = name
-                    pairs.append((name, array))
-        for group in overlapping(pairs):
-            if any(not label for label, _ in group):
-                for label, array in group:
-                    if label:
-                        return path_of(other.walks[label], label, array)
-        return None
+                yield _Memory(name, walk, array, array, ())
+            for obj in walk.frames:
+                for number, array in enumerate(frame_memory(obj)):
+                    if array is not None:
+                        inside: tuple[Step, ...] = (
+                            ("attr", "_mgr"),
+                            ("attr", "blocks"),
+                            ("item", number),
+                            ("attr", "values"),
+                        )
+                        yield _Memory(name, walk, obj, array, inside)
 
     def sharing_digest(self) -> bytes:
         """Return a digest of what is shared between names: objects, and memory of arrays; empty when nothing."""
@@ -105,12 +139,22 @@ class Graph:
             return b""
         return xxhash.xxh3_128_digest(repr(state).encode() + places)
 
-    @staticmethod
-    def _address(name: str, walk: Walk, position: int) -> Address | None:
-        steps = list(_steps(walk, position))
-        if any(step is None for step in steps):
-            return None
-        return name, tuple(step for step in steps if step is not None)
+
+def _view_address(bases: list[_Memory], view: _Memory) -> Address | None:
+    if view.of_frame:
+        return None  # what pandas shares it copies when it is written to
+    for base in bases:
+        step = step_to_view(base.array, view.array)
+        address = address_of(base.walk, base.name, base.owner) if step is not None else None
+        if step is not None and address is not None:
+            return address[0], (*address[1], *base.inside, step)
+    return None
+
+
+def address_of(walk: Walk, name: str, obj: object) -> Address | None:
+    """Return the address of an object of a walk; None where no steps of Python lead to it."""
+    position = next(position for position, each in enumerate(walk.objects) if each is obj)
+    return Places(walk).address(name, position)
 
 
 def counts(walk: Walk, obj: object) -> bool:
@@ -128,41 +172,61 @@ def path_of(walk: Walk, name: str, obj: object) -> str:
 
 def position_path(walk: Walk, name: str, position: int) -> str:
     """Return the human path of the object at a position of a walk."""
-    steps = tuple(step for step in _steps(walk, position) if step is not None)
-    return describe((name, steps))
+    return describe((name, tuple(step for step in Places(walk).steps(position) if step is not None)))
 
 
-def _steps(walk: Walk, position: int) -> Iterator[Step | None]:
-    """Yield the steps from the root to a position; None for one that cannot be expressed."""
-    climbed: list[tuple[Any, str, object]] = []
-    starts = [segment.first for segment in walk.segments]
-    while position:
-        segment = walk.segments[bisect_right(starts, position) - 1]
-        position, place = segment.parent(position)
-        climbed.append((walk.objects[position], segment.kind, place))
-    inside = ""
-    for owner, kind, place in reversed(climbed):
-        if kind == "part":
-            tag = walk.parts[id(owner)][0]
-            label = LABELS.get(tag, {}).get(place) if type(place) is int else None
-            inside = label if label in ("vars", "own", "self") else ""
-            if not inside:
-                yield None if label is None else ("attr", label)
-            continue
-        if kind == "key" or (kind == "value" and type(place) not in PLAIN_ATOMS):
-            yield None
-        elif kind == "value" and inside == "vars":
-            yield ("attr", place) if type(place) is str else None
-        elif kind == "value" and inside == "own":
-            # Not by getattr: that gives what a static or class method makes of itself.
-            yield ("attr", "__dict__")
-            yield ("item", place)
-        else:
-            yield ("item", place)
-        inside = ""
-    if inside:
+class Places:
+    """Where the objects of one walk are: the steps that lead to each from the walk's root."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._starts = [segment.first for segment in walk.segments]
+        self._known: dict[int, tuple[tuple[Step | None, ...], str]] = {0: ((), "")}
+
+    def address(self, name: str, position: int) -> Address | None:
+        """Return the address of the object at a position; None where no steps of Python lead to it."""
+        steps = self.steps(position)
+        return None if None in steps else (name, steps)  # type: ignore[return-value]
+
+    def steps(self, position: int) -> tuple[Step | None, ...]:
+        """Return the steps from the root to a position; None for one that cannot be expressed."""
+        steps, inside = self._reach(position)
+        if not inside:
+            return steps
         # The dict of attributes itself, or a list made for the occasion.
-        yield ("attr", "__dict__") if inside == "vars" else None
+        return (*steps, ("attr", "__dict__") if inside == "vars" else None)
+
+    def _reach(self, position: int) -> tuple[tuple[Step | None, ...], str]:
+        """Return the steps to a position, and in which unnamed part of the last object it is."""
+        climbed = []
+        while position not in self._known:
+            segment = self._walk.segments[bisect_right(self._starts, position) - 1]
+            above, place = segment.parent(position)
+            climbed.append((position, above, segment.kind, place))
+            position = above
+        reached = self._known[position]
+        for below, above, kind, place in reversed(climbed):
+            reached = self._known[below] = self._enter(reached, self._walk.objects[above], kind, place)
+        return reached
+
+    def _enter(
+        self, reached: tuple[tuple[Step | None, ...], str], owner: object, kind: str, place: object
+    ) -> tuple[tuple[Step | None, ...], str]:
+        steps, inside = reached
+        if kind == "part":
+            tag = self._walk.parts[id(owner)][0]
+            label = LABELS.get(tag, {}).get(place) if type(place) is int else None
+            if label in ("vars", "own", "self"):
+                return steps, label
+            return (*steps, None if label is None else ("attr", label)), ""
+        if kind == "key" or (kind == "value" and type(place) not in PLAIN_ATOMS):
+            return (*steps, None), ""
+        if kind == "value" and inside == "vars":
+            return (*steps, ("attr", place) if type(place) is str else None), ""
+        if kind == "value" and inside == "own":
+            # Not by getattr: that gives what a static or class method makes of itself.
+            return (*steps, ("attr", "__dict__"), ("item", place)), ""
+        return (*steps, ("item", place)), ""
 
 
 def _crossings(walks: Mapping[str, Walk]) -> Iterator[tuple[str, int, int]]:

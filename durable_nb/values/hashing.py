@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import xxhash
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from durable_nb.values.walk import Walk
 
+L = TypeVar("L")
 _CALLS = frozenset(CALL_ATOMS)
 
 
@@ -141,7 +142,7 @@ def overlap_digest(arrays: Iterable[tuple[str, Any]]) -> bytes:
     return xxhash.xxh3_128_digest(repr(text).encode())
 
 
-def overlapping(arrays: Iterable[tuple[str, Any]]) -> list[list[tuple[str, Any]]]:
+def overlapping(arrays: Iterable[tuple[L, Any]]) -> list[list[tuple[L, Any]]]:
     """Return groups of arrays whose memory overlaps, each group and all groups in the order given."""
     placed = []
     for order, (label, array) in enumerate(arrays):
@@ -149,7 +150,7 @@ def overlapping(arrays: Iterable[tuple[str, Any]]) -> list[list[tuple[str, Any]]
         if bounds is not None:
             placed.append((*bounds, order, label, array))
     placed.sort(key=lambda item: item[:3])
-    groups: list[list[tuple[int, str, Any]]] = []
+    groups: list[list[tuple[int, L, Any]]] = []
     reach = -1
     for low, high, order, label, array in placed:
         if low < reach:

@@ -6,6 +6,7 @@ Streams name these functions by module and name, so neither may change while old
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import types
 import typing
@@ -80,6 +81,19 @@ def make_typing(kind: str, name: str, *args: Any) -> Any:
 def make_view(mapping: Any, which: str) -> Any:
     """Return the keys, values or items view of a mapping."""
     return getattr(mapping, which)()
+
+
+def make_closed_file(name: str, mode: str, encoding: str | None, errors: str | None, buffering: int) -> Any:
+    """Make a closed file, as ``with open(…) as f:`` leaves behind: nothing but its name and mode is left of it."""
+    made = open(os.devnull, mode.replace("x", "w"), buffering, encoding, errors)  # noqa: SIM115, PTH123
+    made.close()
+    raw: Any = made
+    while hasattr(raw, "buffer") or hasattr(raw, "raw"):
+        raw = raw.buffer if hasattr(raw, "buffer") else raw.raw
+    raw.name = name
+    if encoding is not None:
+        made.mode = mode  # type: ignore[misc]  # io.open sets it so
+    return made
 
 
 def make_strided(buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.errors import FingerprintError
 from durable_nb.values import arrays
+from durable_nb.values.closed_files import FILES, closed_file
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.kinds import class_dict, class_name, mro_names
 from durable_nb.values.modules import module_fingerprint
@@ -41,6 +42,7 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "staticmethod": {1: "__func__"},
     "classmethod": {1: "__func__"},
     "method": {1: "__func__", 2: "__self__"},
+    "generator": {2: "bit_generator"},
 }
 
 _HEAP_TYPE: Final = 1 << 9
@@ -180,6 +182,10 @@ class Reducer:
         if obj is random._inst or obj is _numpy_stream():  # noqa: SLF001
             # The process's own streams are recorded as streams, not as part of whatever refers to them.
             return ("=stream", *class_name(kind))
+        if class_name(kind) == ("numpy.random._generator", "Generator"):
+            return ("generator", kind, obj.bit_generator)
+        if class_name(kind) == ("numpy.random.mtrand", "RandomState"):
+            return ("random state", kind, *_flat_state(obj.get_state(legacy=False)))
         reduce = copyreg.dispatch_table.get(kind)
         reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
         if type(reduced) is str:
@@ -204,6 +210,12 @@ def _attributes(obj: Any) -> object:
                 return descriptor.__get__(obj)
             return obj.__dict__ if type(descriptor) is types.MemberDescriptorType else None
     return None
+
+
+def _flat_state(state: dict[str, Any]) -> list[Any]:
+    """Return the state of a numpy stream as atoms: numbers, names, and a digest of its words."""
+    inner = [_flat_state(each) if isinstance(each, dict) else [each] for each in state.values()]
+    return [arrays.digest(each) if hasattr(each, "dtype") else each for part in inner for each in part]
 
 
 def _flat(parts: Iterable[Any]) -> list[Any]:
@@ -308,11 +320,14 @@ def _slice(_: Reducer, value: slice) -> Parts:
     return ("=slice", value.start, value.stop, value.step)
 
 
-def _text_file(_: Reducer, value: Any) -> Parts:
+def _file(_: Reducer, value: Any) -> Parts:
     for name in ("stdin", "stdout", "stderr"):
         if value is getattr(sys, name) or value is getattr(sys, f"__{name}__"):
             return ("=stdio", name)
-    raise CannotReduceError("_io.TextIOWrapper", "an open file has a position in this process only")
+    described = closed_file(value)
+    if described is None:
+        raise CannotReduceError(".".join(class_name(type(value))), "an open file has a position in this process only")
+    return ("closed file", type(value), *described)
 
 
 def _numpy_stream() -> object:
@@ -328,7 +343,6 @@ def _first_line(error: Exception) -> str:
 def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
     import collections
     import datetime as dt
-    import io
     import pathlib
     import re
 
@@ -348,7 +362,7 @@ def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
         pathlib.PureWindowsPath: _path,
         pathlib.PosixPath: _path,
         pathlib.WindowsPath: _path,
-        io.TextIOWrapper: _text_file,
+        **dict.fromkeys(FILES, _file),
     }
 
 

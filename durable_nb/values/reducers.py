@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from cloudpickle import cloudpickle as cp
 
 from durable_nb.values import rebuild
+from durable_nb.values.closed_files import closed_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,8 +83,18 @@ def reduce_class(pickler: PicklerState, cls: type) -> Any:
         if module == "__main__" and _is_main_attribute(cls):
             return NotImplemented
     elif module == pickler.by_value:
-        return cp._dynamic_class_reduce(cls)
+        return _with_slots(cls, cp._dynamic_class_reduce(cls))
     return pickler.default(cls)
+
+
+def _with_slots(cls: type, reduced: Any) -> Any:
+    """Make a class with its slots: cloudpickle sets ``__slots__`` too late, on a class that has a ``__dict__``."""
+    maker, made, *rest = reduced
+    slots = cls.__dict__.get("__slots__")
+    if slots is not None and maker is cp._make_skeleton_class and not issubclass(cls, tuple):
+        kind, name, bases, names, *tracked = made
+        made = (kind, name, bases, {**names, "__slots__": slots}, *tracked)
+    return (maker, made, *rest)
 
 
 def reduce_function(pickler: PicklerState, func: types.FunctionType) -> Any:
@@ -230,7 +241,16 @@ def reduce_text_file(_: PicklerState, stream: Any) -> Any:
     for name in ("stdout", "stderr", "stdin"):
         if stream is getattr(sys, name, None):
             return getattr, (sys, name)
-    raise Refused(stream, "an open file cannot be saved")
+    return reduce_file(_, stream)
+
+
+def reduce_file(_: PicklerState, file: Any) -> Any:
+    """Save a file that is closed; refuse an open one."""
+    described = closed_file(file)
+    if described is None:
+        raise Refused(file, "an open file cannot be saved")
+    unbuffered = type(file) is io.FileIO
+    return rebuild.make_closed_file, (*described, 0 if unbuffered else -1)
 
 
 def reduce_array(pickler: PicklerState, array: Any) -> Any:
@@ -294,6 +314,10 @@ _EXACT: Mapping[type, Any] = {
     type(OrderedDict[Any, Any]().keys()): reduce_view,
     type(OrderedDict[Any, Any]().values()): reduce_view,
     type(OrderedDict[Any, Any]().items()): reduce_view,
+    io.BufferedReader: reduce_file,
+    io.BufferedWriter: reduce_file,
+    io.BufferedRandom: reduce_file,
+    io.FileIO: reduce_file,
     weakref.WeakSet: _refuse("weak references cannot be saved"),
     weakref.finalize: _refuse("weak references cannot be saved"),
 }

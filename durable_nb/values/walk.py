@@ -12,11 +12,12 @@ import marshal
 import sys
 from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, chain, compress, count, repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from durable_nb.values.arrays import is_array
 from durable_nb.values.kinds import ATOMS, CALL_ATOMS, CONTAINERS, ZONED, is_atom, is_small_tuple
 from durable_nb.values.unreadable import CannotReduceError
 
@@ -57,6 +58,7 @@ class Segment:
     index: array[int] | None
     labels: list[object] | None
     offset: int
+    _ends: list[int] = field(default_factory=list)
 
     def parent(self, position: int) -> tuple[int, object]:
         """Return the position of an object's parent, and its place there: an index or a key."""
@@ -64,7 +66,7 @@ class Segment:
         label = self.labels[child] if self.labels is not None else None
         if self.index is not None:
             child = self.index[child]
-        ends = list(accumulate(self.sizes))
+        ends = self._ends = self._ends or list(accumulate(self.sizes))
         owner = bisect_right(ends, child)
         before = ends[owner - 1] if owner else 0
         return self.parents[owner], label if self.labels is not None else child - before + self.offset
@@ -90,6 +92,7 @@ class Walk:
         self.parts: dict[int, tuple[Any, ...]] = {}
         self.values: set[int] = set()
         self.arrays: list[Any] = []
+        self.frames: list[Any] = []
         self.blocked: tuple[int, CannotReduceError] | None = None
         self._reducer = reducer
         self._stop = stop
@@ -173,8 +176,10 @@ class Walk:
                     continue
             self._number(member)
             self.parts[id(member)] = reduced
-            if reduced[0] in ("array", "subarray", "tensor"):
+            if reduced[0] in _ARRAYS or (reduced[0] == "reduce" and is_array(member)):
                 self.arrays.append(member)
+            elif reduced[0] == "frame":
+                self.frames.append(member)
             parts.append(reduced)
             owners.append(position)
         self._take("part", owners, parts, lambda: chain.from_iterable(parts))
@@ -266,6 +271,7 @@ class Walk:
 
 
 _ALL: Final[list[bool]] = []
+_ARRAYS: Final = frozenset({"array", "subarray", "masked", "tensor"})
 
 
 def _not_atoms(children: list[Any]) -> Iterable[bool] | None:

@@ -477,46 +477,121 @@ def test_mutating_the_result_later_does_not_change_the_record(reopen):
         assert make() == [1]
 
 
-def test_argument_mutation_is_not_recorded(reopen, runs):
-    """A step that changes an argument runs each time, with one warning that names it."""
+def test_a_mutated_argument_is_changed_again(reopen, runs):
+    """A replay changes the very argument: every name and container that holds it sees that."""
 
     @step
     def grow(rows):
         runs(len(rows))
-        rows.append(1)
+        rows[0].append(1)
+        rows.append(rows[0])
         return len(rows)
 
     for _ in range(2):
-        with reopen() as session:
-            rows = []
-            with pytest.warns(DurableWarning, match=r"step grow was not recorded: it changed .*args") as warned:
-                assert grow(rows) == 1
-                assert grow(rows) == 2
-            assert len(warned) == 1
-            assert rows == [1, 1]
-            assert session.heads == []
-    assert runs == [0, 1, 0, 1]
+        with reopen():
+            inner = [0]
+            rows = [inner]
+            holder = {"rows": rows}
+            assert [grow(rows), grow(rows)] == [2, 3]
+            assert inner == [0, 1, 1]
+            assert rows[0] is rows[1] is rows[2] is inner
+            assert holder["rows"] is rows
+    assert runs == [1, 2]
 
 
-def test_self_mutation_is_not_recorded(reopen, runs):
-    """A method that changes ``self`` runs each time."""
+def test_a_mutated_self_is_changed_again(reopen, runs):
+    """A replay of a method that changes ``self`` changes that object."""
 
     class Box:
         def __init__(self):
             self.n = 0
+            self.old = True
 
         @step
         def bump(self):
             runs("bump")
             self.n += 1
+            del self.old
+            self.own = self
 
     for _ in range(2):
         with reopen():
             box = Box()
-            with pytest.warns(DurableWarning, match="step .*bump was not recorded: it changed"):
-                box.bump()
-            assert box.n == 1
-    assert runs == ["bump", "bump"]
+            box.bump()
+            assert (box.n, box.own) == (1, box)
+            assert not hasattr(box, "old")
+    assert runs == ["bump"]
+
+
+def test_a_mutation_by_a_call_that_failed_is_made_again(reopen, runs):
+    """An error that was handled replays together with what the call had changed by then."""
+
+    @step
+    def half(rows):
+        runs("half")
+        rows.append("half")
+        raise ValueError("no")
+
+    @step
+    def after():
+        return 1
+
+    for _ in range(2):
+        with reopen():
+            rows = []
+            with pytest.raises(ValueError, match="no"):
+                half(rows)
+            after()
+            assert rows == ["half"]
+    assert runs == ["half"]
+
+
+def test_what_cannot_be_changed_in_place_is_not_recorded(reopen, runs):
+    """A step that changes an object which takes no state runs each time, with one warning that names it."""
+
+    class Own:
+        def __init__(self):
+            self.n = 0
+
+        def __durable_fingerprint__(self):
+            return self.n
+
+    @step
+    def bump(box):
+        runs(box["own"].n)
+        box["own"].n += 1
+
+    for _ in range(2):
+        with reopen() as session:
+            box = {"own": Own()}
+            with pytest.warns(DurableWarning, match=r"not recorded: it changed \(args\)\[0\]\['own'\] in") as warned:
+                bump(box)
+                bump(box)
+            assert len(warned) == 1
+            assert session.heads == []
+    assert runs == [0, 1, 0, 1]
+
+
+counted = 0
+
+
+def test_a_global_that_a_call_binds_is_bound_again(reopen, runs):
+    """A replay binds the globals that the call bound, so that what reads them goes on as it did."""
+    global counted
+
+    @step
+    def count():
+        global counted
+        runs(counted)
+        counted += 1
+
+    for _ in range(2):
+        counted = 0
+        with reopen():
+            count()
+            count()
+        assert counted == 2
+    assert runs == [0, 1]
 
 
 def test_returned_argument_is_that_object_after_replay(reopen, runs):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import types
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from durable_nb.values.address import resolve
 from durable_nb.values.fingerprint import fingerprint_roots
@@ -68,8 +70,40 @@ def test_items_of_large_tables_are_addressed() -> None:
 
 
 def test_views_into_arrays_are_found() -> None:
-    """An array in memory of another one that is not the same object is named."""
+    """An array in memory of an input is addressed by its place there, and made there again; the same one is none."""
+    array = np.zeros((4, 5))
+    inputs = _graph(a={"in": array})
+    view = array[1:3, 2]
+    assert inputs.views_in(_graph(out=[array, np.zeros(10)])) == {}
+    (address,) = inputs.views_in(_graph(out={"v": view})).values()
+    made = resolve(address, {"a": {"in": array}}.__getitem__)
+    made[1] = 7
+    assert (array[2, 2], made.shape, made.strides, view[1]) == (7, view.shape, view.strides, 7)
+    with pytest.raises(LookupError, match="lies in memory otherwise"):
+        resolve(address, {"a": {"in": np.asfortranarray(array)}}.__getitem__)
+
+
+def test_a_view_of_a_frames_memory_is_addressed() -> None:
+    """Pandas gives views of what a frame keeps: they are found in a frame of the same layout."""
+    frame = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    view = frame["b"].to_numpy()
+    (address,) = _graph(df=frame).views_in(_graph(out=view)).values()
+    again = pd.DataFrame({"a": [1.0, 2.0], "b": [3.0, 4.0]})
+    made = resolve(address, {"df": again}.__getitem__)
+    again.loc[0, "b"] = 9.0
+    assert made.tolist() == [9.0, 4.0]
+    assert not made.flags.writeable
+
+
+def test_memory_that_cannot_be_addressed_is_named() -> None:
+    """A view of another kind of array, or of one with gaps, has a path only."""
     array = np.zeros(10)
-    inputs = _graph(a=array)
-    assert inputs.overlaps(_graph(out={"v": array[2:4]})) == "out['v']"
-    assert inputs.overlaps(_graph(out=[array, np.zeros(10)])) is None
+    assert list(_graph(a=array[::2]).views_in(_graph(out={"v": array[2:6]})).values()) == ["out['v']"]
+    records = array[2:5].view(np.recarray)
+    assert list(_graph(a=array).views_in(_graph(out=records)).values()) == ["out"]
+
+
+def test_frames_that_share_what_they_copy_on_write_are_apart() -> None:
+    """Two frames with common memory are no views of each other: pandas parts them when one is written to."""
+    frame = pd.DataFrame({"a": [1.0, 2.0]})
+    assert _graph(df=frame).views_in(_graph(out=frame.assign(b=1))) == {}

@@ -28,6 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from durable_nb.errors import DecodeError, EncodeError
+from durable_nb.values.fingerprint import fingerprint
 from durable_nb.values.pickling import Encoded, decode, encode, environment
 
 ROOT = Path(__file__).parents[2]
@@ -514,7 +515,7 @@ def test_errors_while_saving_are_encode_errors():
     ("make", "reason"),
     [
         (lambda: open(__file__), "an open file cannot be saved"),
-        (lambda: open(__file__, "rb"), "cannot pickle"),
+        (lambda: open(__file__, "rb"), "an open file cannot be saved"),
         (lambda: weakref.ref(Plain), "cannot pickle"),
         (lambda: weakref.WeakSet(), "weak references cannot be saved"),
         (lambda: weakref.WeakValueDictionary(), "cannot pickle"),
@@ -963,3 +964,18 @@ def test_a_range_index_stays_a_range():
     got = again({"i": index})["i"]
     assert type(got) is pd.RangeIndex and len(got) == 10**12
     assert "_data" not in index._cache
+
+
+@pytest.mark.parametrize("mode", ["r", "rb", "w", "wb", "ab", "r+b", "x"])
+def test_a_closed_file_stays_one(tmp_path, mode):
+    """What ``with open(…) as f:`` leaves behind is saved: name, mode, and that it is closed."""
+    path = tmp_path / "file"
+    if mode[0] != "x":
+        path.touch()
+    with path.open(mode) as file:
+        pass
+    path.unlink()
+    again = decode(encode(file, namespace={}).stream, [], namespace={}, roots={}.__getitem__)
+    assert (type(again), again.name, again.mode, again.closed) == (type(file), str(path), file.mode, True)
+    assert fingerprint(again) == fingerprint(file)
+    assert not path.exists()
