@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from durable_nb.values.views import view_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
-Step = tuple[Literal["item", "attr", "view"], Any]
+Step = tuple[Literal["item", "attr", "key", "value", "view"], Any]
 Address = tuple[str, tuple[Step, ...]]
 
 # Values without an identity worth keeping: never referred to, never counted as shared.
@@ -21,7 +22,8 @@ def resolve(address: Address, roots: Callable[[str], object]) -> object:
     """Walk an address from its root to the live object it names.
 
     Args:
-        address: root name, then ``("item", key)``, ``("attr", name)`` or ``("view", place)`` steps.
+        address: root name, then steps: ``("item", key)``, ``("attr", name)``, ``("key", number)`` and
+            ``("value", number)`` in the order of a dict, ``("view", place)`` of an array's memory.
         roots: gives the live object of a root name, or raises ``LookupError``.
 
     Raises:
@@ -30,8 +32,24 @@ def resolve(address: Address, roots: Callable[[str], object]) -> object:
     name, steps = address
     found: Any = roots(name)
     for kind, key in steps:
-        found = found[key] if kind == "item" else getattr(found, key) if kind == "attr" else view_of(found, key)
+        found = _STEPS[kind](found, key)
     return found
+
+
+def _nth(items: Iterable[object], number: int) -> object:
+    for each in islice(items, number, None):
+        return each
+    raise LookupError(number)
+
+
+_STEPS: Final[dict[str, Callable[[Any, Any], object]]] = {
+    "item": lambda found, key: found[key],
+    "attr": getattr,
+    # Of a dict whose keys cannot be written down: by their order, which is part of its fingerprint.
+    "key": _nth,
+    "value": lambda found, number: _nth(found.values(), number),
+    "view": view_of,
+}
 
 
 def describe(address: Address) -> str:

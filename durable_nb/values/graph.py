@@ -201,16 +201,16 @@ class Places:
         climbed = []
         while position not in self._known:
             segment = self._walk.segments[bisect_right(self._starts, position) - 1]
-            above, place = segment.parent(position)
-            climbed.append((position, above, segment.kind, place))
+            above, place, number = segment.parent(position)
+            climbed.append((position, above, segment.kind, place, number))
             position = above
         reached = self._known[position]
-        for below, above, kind, place in reversed(climbed):
-            reached = self._known[below] = self._enter(reached, self._walk.objects[above], kind, place)
+        for below, above, kind, place, number in reversed(climbed):
+            reached = self._known[below] = self._enter(reached, self._walk.objects[above], kind, place, number)
         return reached
 
     def _enter(
-        self, reached: tuple[tuple[Step | None, ...], str], owner: object, kind: str, place: object
+        self, reached: tuple[tuple[Step | None, ...], str], owner: object, kind: str, place: object, number: int
     ) -> tuple[tuple[Step | None, ...], str]:
         steps, inside = reached
         if kind == "part":
@@ -219,14 +219,23 @@ class Places:
             if label in ("vars", "own", "self"):
                 return steps, label
             return (*steps, None if label is None else ("attr", label)), ""
-        if kind == "key" or (kind == "value" and type(place) not in PLAIN_ATOMS):
-            return (*steps, None), ""
-        if kind == "value" and inside == "vars":
-            return (*steps, ("attr", place) if type(place) is str else None), ""
-        if kind == "value" and inside == "own":
-            # Not by getattr: that gives what a static or class method makes of itself.
-            return (*steps, ("attr", "__dict__"), ("item", place)), ""
-        return (*steps, ("item", place)), ""
+        return (*steps, *_steps_inside(kind, place, number, inside)), ""
+
+
+def _steps_inside(kind: str, place: object, number: int, inside: str) -> tuple[Step | None, ...]:
+    """Return the steps from a container to what is in it; ``inside`` tells whose container it is."""
+    if inside in ("vars", "own") and (kind == "key" or type(place) is not str):
+        return (None,)
+    if kind == "key":
+        return (("key", number),)
+    if kind == "value" and inside == "vars":
+        return (("attr", place),)
+    if kind == "value" and inside == "own":
+        # Not by getattr: that gives what a static or class method makes of itself.
+        return ("attr", "__dict__"), ("item", place)
+    if kind == "value" and type(place) not in PLAIN_ATOMS:
+        return (("value", number),)
+    return (("item", place),)
 
 
 def _crossings(walks: Mapping[str, Walk]) -> Iterator[tuple[str, int, int]]:

@@ -90,7 +90,10 @@ def _source_of(name: str) -> Path | None:
     whole = ""
     for part in name.split("."):
         whole = f"{whole}.{part}" if whole else part
-        found = importlib.machinery.PathFinder.find_spec(whole, paths)
+        try:
+            found = importlib.machinery.PathFinder.find_spec(whole, paths)
+        except (KeyError, ImportError):  # below a namespace package that is not imported
+            return None
         if found is None:
             return None
         paths = list(found.submodule_search_locations or [])

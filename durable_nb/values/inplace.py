@@ -233,6 +233,22 @@ def _write_array(obj: Any, state: Any) -> None:
     np.copyto(plain, state, casting="no")
 
 
+def _read_tensor(obj: Any) -> tuple[Any, Any]:
+    return obj.detach(), obj.grad
+
+
+def _keep_tensor(obj: Any) -> tuple[Any, Any]:
+    return obj.detach().clone(), obj.grad
+
+
+def _write_tensor(obj: Any, state: tuple[Any, Any]) -> None:
+    values, grad = state
+    if (obj.dtype, obj.shape, obj.device) != (values.dtype, values.shape, values.device):
+        raise ValueError(f"the tensor became {values.dtype} {tuple(values.shape)} on {values.device}")
+    obj.detach().copy_(values)
+    obj.grad = grad
+
+
 def _read_frame(obj: Any) -> Any:
     return obj.__getstate__()
 
@@ -299,6 +315,7 @@ FORMS: Final[dict[str, Form]] = {
     "class": _form(_read_class, _write_class),
     "function": _form(_read_function, _write_function),
     "array": _form(_read_array, _write_array, _keep_array, _array_size),
+    "tensor": _form(_read_tensor, _write_tensor, _keep_tensor, _array_size),
     "frame": _form(_read_frame, _write_frame, _keep_frame, _frame_size),
     "frame values": _form(_read_frame_values, _write_frame_values, _keep_frame_values, _frame_size),
 }
@@ -321,5 +338,6 @@ _BY_NAME: Final = {
     "numpy.ma.MaskedArray": "state",
     "numpy.ma.core.MaskedArray": "state",
     "numpy.ndarray": "array",
+    "torch.Tensor": "tensor",
     "pandas.core.generic.NDFrame": "frame",
 }

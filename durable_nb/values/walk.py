@@ -60,16 +60,16 @@ class Segment:
     offset: int
     _ends: list[int] = field(default_factory=list)
 
-    def parent(self, position: int) -> tuple[int, object]:
-        """Return the position of an object's parent, and its place there: an index or a key."""
+    def parent(self, position: int) -> tuple[int, object, int]:
+        """Return the position of an object's parent, its place there (an index or a key), and its number there."""
         child = position - self.first
         label = self.labels[child] if self.labels is not None else None
         if self.index is not None:
             child = self.index[child]
         ends = self._ends = self._ends or list(accumulate(self.sizes))
         owner = bisect_right(ends, child)
-        before = ends[owner - 1] if owner else 0
-        return self.parents[owner], label if self.labels is not None else child - before + self.offset
+        number = child - (ends[owner - 1] if owner else 0) + self.offset
+        return self.parents[owner], number if self.labels is None else label, number
 
 
 class Walk:

@@ -107,3 +107,19 @@ def test_frames_that_share_what_they_copy_on_write_are_apart() -> None:
     """Two frames with common memory are no views of each other: pandas parts them when one is written to."""
     frame = pd.DataFrame({"a": [1.0, 2.0]})
     assert _graph(df=frame).views_in(_graph(out=frame.assign(b=1))) == {}
+
+
+def test_what_lies_under_keys_without_a_literal_is_addressed_by_order() -> None:
+    """Keys that are objects, and what a dict holds under them, as an optimiser's state does."""
+    key, state, last = types.SimpleNamespace(n=1), {"m": [1]}, [2]
+    table = {"first": 1, key: state, (1, "b"): last}
+    shared = _graph(t=table).shared_with(_graph(out=[key, state["m"], last]))
+    addresses = [shared[id(each)] for each in (key, state["m"], last)]
+    assert addresses == [
+        ("t", (("key", 1),)),
+        ("t", (("value", 1), ("item", "m"))),
+        ("t", (("value", 2),)),
+    ]
+    assert [resolve(address, {"t": table}.__getitem__) for address in addresses if address] == [key, [1], last]
+    with pytest.raises(LookupError):
+        resolve(("t", (("value", 9),)), {"t": table}.__getitem__)
