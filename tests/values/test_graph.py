@@ -13,6 +13,10 @@ from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.graph import Graph
 
 
+class _Key:
+    """Hashed by identity, as a tensor is."""
+
+
 def _graph(**roots: object) -> Graph:
     return fingerprint_roots(roots, namespace={}).graph
 
@@ -111,7 +115,7 @@ def test_frames_that_share_what_they_copy_on_write_are_apart() -> None:
 
 def test_what_lies_under_keys_without_a_literal_is_addressed_by_order() -> None:
     """Keys that are objects, and what a dict holds under them, as an optimiser's state does."""
-    key, state, last = types.SimpleNamespace(n=1), {"m": [1]}, [2]
+    key, state, last = _Key(), {"m": [1]}, [2]
     table = {"first": 1, key: state, (1, "b"): last}
     shared = _graph(t=table).shared_with(_graph(out=[key, state["m"], last]))
     addresses = [shared[id(each)] for each in (key, state["m"], last)]
