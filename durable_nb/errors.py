@@ -98,13 +98,21 @@ class FingerprintError(DurableError):
 
 
 class EncodeError(DurableError):
-    """A value cannot be saved; ``path``, ``type_name`` and ``reason`` name the culprit inside it."""
+    """A value cannot be saved; ``path``, ``type_name`` and ``reason`` name the culprit inside it.
 
-    def __init__(self, path: str, type_name: str, reason: str) -> None:
+    Attributes:
+        path: the way to the culprit as people write it, shortened where it is long.
+        type_name: the culprit's type.
+        reason: why it cannot be saved.
+        keys: the dict keys that are names, in the order of the way from the value, as far as it was followed.
+    """
+
+    def __init__(self, path: str, type_name: str, reason: str, keys: Sequence[str] = ()) -> None:
         super().__init__(f"{path}: {type_name} cannot be saved: {reason}")
         self.path = path
         self.type_name = type_name
         self.reason = reason
+        self.keys = tuple(keys)
 
 
 class DecodeError(DurableError):

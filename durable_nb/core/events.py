@@ -21,6 +21,7 @@ EventKind = Literal[
     "failed",
     "interrupted",
     "replayed",
+    "partial",
     "unrecorded",
 ]
 
@@ -44,7 +45,8 @@ class StepEvent:
         error: for a failed attempt or step, what was raised.
         wake: for a failed attempt, ends the backoff early.
         size_bytes: for a completed cell, the size of its checkpoint.
-        reason: why a step ran although there was a checkpoint, or why it could not be recorded.
+        reason: why a step ran although there was a checkpoint, why it could not be recorded or only in part; for a
+            replay, what it went without.
     """
 
     kind: EventKind

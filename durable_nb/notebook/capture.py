@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.core.conditions import Conditions
@@ -11,15 +10,19 @@ from durable_nb.core.mutations import find_mutations
 from durable_nb.core.recording import Unrecordable, encode_connected
 from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
+from durable_nb.notebook.partial import RESULT, encode_part, path_of_output
 from durable_nb.notebook.summary import summarise
 from durable_nb.store.records import InputRecord, OutputRecord, Payload, StepRecord
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable_nb.core.engine import Outcome
     from durable_nb.core.mutations import Mutations
     from durable_nb.notebook.cell_step import CellStep
+    from durable_nb.values.pickling import Encoded
 
 
 class Capture:
@@ -48,10 +51,11 @@ class Capture:
         step = self._step
         mutations = self._mutations()
         kept, bound, deleted = self._names()
-        state: dict[str, Any] = {"names": {name: self._namespace.names[name] for name in sorted(bound)}}
-        state["deleted"] = sorted(deleted)
+        outputs = {name: self._namespace.names[name] for name in sorted(bound)}
+        saved, left_out = step.options.selection.split(outputs)
+        state: dict[str, Any] = {"names": saved, "deleted": sorted(deleted)}
         if any(shown.msg_type == "execute_result" for shown in step.tee.displays):
-            state["result"] = last_result(step.shell)
+            state |= self._result([outputs[name] for name in left_out])
         settings = step.settings.changes()
         if settings:
             state["settings"] = settings
@@ -60,19 +64,31 @@ class Capture:
             state["streams"] = {name: after for name, (_, after) in advanced.items()}
         if mutations.states:
             state["changes"] = list(mutations.states)
-        payload = self._encode(state, mutations)
+        payload, unsaved = self._encode(state, mutations)
         extra: dict[str, Any] = {"bytes": step.saved_bytes}
         if mutations.states:
             extra["after"] = dict(mutations.after)
+        if RESULT in unsaved and step.options.selection.may_lack(RESULT):
+            del unsaved[RESULT]
+            left_out.append(RESULT)
+        extra |= {key: value for key, value in (("unsaved", unsaved), ("left_out", left_out)) if value}
         if kept:
             extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
         conditions = Conditions(step.watch, step.codes(), self._namespace.names, step.session.root, step.replayed_rows)
         drawn = advanced.keys() - step.seeds_first()
         extra |= conditions.extra(drawn=drawn, seeded=step.session.seeded)
-        outputs = [self._output(name, value) for name, value in state["names"].items()]
-        outputs += [OutputRecord(name, "", "deleted", 0, deleted=True) for name in state["deleted"]]
+        rows = [self._output(name, value) for name, value in outputs.items()]
+        rows += [OutputRecord(name, "", "deleted", 0, deleted=True) for name in state["deleted"]]
         files = conditions.files(step.depends())
-        return self._row("success", payload=payload, outputs=tuple(outputs), files=files, extra=extra)
+        status = "partial" if unsaved else "success"
+        return self._row(status, payload=payload, outputs=tuple(rows), files=files, extra=extra)
+
+    def _result(self, left_out: list[Any]) -> dict[str, Any]:
+        """Return what the last line yielded, unless it is an object that is not to be saved."""
+        result = last_result(self._step.shell)
+        if self._step.options.selection.leaves_out(RESULT) or any(result is each for each in left_out):
+            return {}
+        return {"result": result}
 
     # -- what changed
 
@@ -100,15 +116,21 @@ class Capture:
 
     # -- encode
 
-    def _encode(self, state: dict[str, Any], mutations: Mutations) -> Payload:
-        ledger = self._step.session.ledger
-        made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
+    def _encode(self, state: dict[str, Any], mutations: Mutations) -> tuple[Payload, dict[str, str]]:
+        """Return the payload, and which outputs are not in it because they cannot be saved."""
+        ledger, graph = self._step.session.ledger, self._step.inputs.fingerprints.graph
+
+        def encode(state: Mapping[str, Any]) -> Encoded:
+            made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
+            return encode_connected(state, made, graph, self._namespace.names)
+
         try:
-            encoded = encode_connected(state, made, self._step.inputs.fingerprints.graph, self._namespace.names)
+            part = encode_part(state, encode)
         except EncodeError as error:
-            raise EncodeError(_path_of_name(error.path), error.type_name, error.reason) from error
+            raise EncodeError(path_of_output(error.path), error.type_name, error.reason) from error
+        encoded = part.encoded
         self._step.saved_bytes = len(encoded.stream) + sum(each.nbytes for each in encoded.buffers)
-        return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers))
+        return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers)), part.unsaved
 
     @staticmethod
     def _output(name: str, value: object) -> OutputRecord:
@@ -149,8 +171,3 @@ class Capture:
             displays=step.tee.displays,
             **details,
         )
-
-
-def _path_of_name(path: str) -> str:
-    """Return a path inside what is encoded as the user knows it: ``names['m'].cb[0]`` is ``m.cb[0]``."""
-    return re.sub(r"^names\['(\w+)'\]", r"\1", path)

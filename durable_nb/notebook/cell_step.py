@@ -30,6 +30,7 @@ from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
+from durable_nb.notebook.partial import RESULT, Selection, flags_to_replay, lacks, partial_text
 from durable_nb.notebook.process_state import ProcessState
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.verify import why_stale
@@ -70,6 +71,7 @@ class StepOptions:
         expires_seconds: age in seconds beyond which a checkpoint is not replayed.
         inputs: names declared as inputs.
         depends: files declared as inputs.
+        selection: which outputs are saved.
     """
 
     name: str = ""
@@ -78,6 +80,7 @@ class StepOptions:
     expires_seconds: float | None = None
     inputs: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
+    selection: Selection = field(default_factory=Selection)
 
 
 class CellRun:
@@ -212,8 +215,13 @@ class CellStep(CellRun):
             redo.undo()
             self.reason = f"the settings it changed cannot be made again: {error}"
             return None
-        self.notebook.namespace.bind(state["names"], state["deleted"])
-        if "result" in state:
+        kept, left_out = self.options.selection.split(state["names"])
+        missing = [*left_out, *lacks(checkpoint)]
+        # Unbound, too: what such a name means now is not what the run that is replayed made of it.
+        self.notebook.namespace.bind(kept, [*state["deleted"], *missing])
+        self.reason = self.notebook.left_out.note(self.name, missing, self.options.selection)
+        self._check_flags(checkpoint)
+        if "result" in state and not self.options.selection.leaves_out(RESULT):
             bind_result(self.shell, state["result"])
         show_again(self.shell, checkpoint.displays)
         self.notebook.decisions[self.name] = "was replayed in this kernel"
@@ -271,8 +279,18 @@ class CellStep(CellRun):
         if not outcome.error:
             self._check_recordable()
         record = Capture(self, outcome).record()
+        if not outcome.error:
+            self._check_flags(record)
+        if record.status == "partial":
+            self.announce("partial", reason=f"{partial_text(record)}; {flags_to_replay(record)} replays it without")
         records = (CodeRecord(self.code.digest.hex(), self.source), record)
         return Transaction(self.session, records, partial(self._committed, record))
+
+    def _check_flags(self, record: StepRecord) -> None:
+        """Say of ``--keep`` and ``--ephemeral`` what the step does not bind, which nearly always is a slip."""
+        bound = {*self.inputs.may_bind(self.code), *(output.name for output in record.outputs)}
+        for flag in self.options.selection.unknown(bound):
+            self.session.warn(f"{self.name} does not bind what {flag} names")
 
     def _check_recordable(self) -> None:
         if self.unrecordable:

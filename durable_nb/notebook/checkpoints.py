@@ -22,6 +22,9 @@ LABEL_LENGTH = 8
 NO_SCOPE = 0
 """Cell steps are found by key alone; only calls belong to a scope."""
 
+COMPLETED = frozenset({"success", "partial"})
+"""Status of a row that has a checkpoint."""
+
 
 class Checkpoints:
     """An index of the cell steps in the ledger: read once, so that a replay needs no query."""
@@ -39,7 +42,7 @@ class Checkpoints:
         head = stored.head
         self._stored[head.id] = stored
         self._rows.append(head)
-        if head.status == "success":
+        if head.status in COMPLETED:
             self._by_key[head.key].append(head)
 
     def load(self, head: StepRecord) -> StepRecord:
@@ -74,7 +77,7 @@ class Checkpoints:
         name, cell_id, digest = step.options.name, step.cell.cell_id, step.code.digest.hex()
         for row in reversed(self._rows):
             same = row.name == name if name else (cell_id and row.cell_id == cell_id) or row.code_digest == digest
-            if same and row.status == "success":
+            if same and row.status in COMPLETED:
                 return row
         return None
 

@@ -43,13 +43,16 @@ class Display:
 
     def _on_cell(self, event: StepEvent) -> None:
         if event.kind == "replayed":
-            self.line(f"replayed {event.name} · ran {moment(event.recorded_at)} in {span(event.took_seconds)}")
+            without = f" · {event.reason}" if event.reason else ""
+            self.line(f"replayed {event.name} · ran {moment(event.recorded_at)} in {span(event.took_seconds)}{without}")
         elif event.kind == "attempt_started" and event.attempt == 1 and event.reason:
             self.line(f"running {event.name} again: {event.reason}")
         elif event.kind == "attempt_started" and event.attempt > 1 and self._progress is None:
             self.line(f"{event.name} goes on at attempt {event.attempt} of {event.max_attempts}")
         elif event.kind == "unrecorded":
             self.line(f"{event.name} was not checkpointed and will run again: {event.reason}")
+        elif event.kind == "partial":
+            self.line(f"{event.name} will run again, its checkpoint is {event.reason}")
         elif event.kind == "body_finished":
             self._body_finished_at = event.at
         elif event.kind == "completed":

@@ -186,7 +186,15 @@ class DurableNB(Configurable):
         ended = self._plain.end(error)
         if self.notebook is not None:
             ended, self.notebook.step_pass = ended or self.notebook.step_pass, None
+            self._explain(error, self.notebook)
         self.display.cell_ended(ended)
+
+    def _explain(self, error: BaseException | None, notebook: Notebook) -> None:
+        """Say of a name that a cell missed that a replay went without it."""
+        why = notebook.left_out.explain(error, notebook.namespace.names)
+        if why:
+            self.display.line(why)
+        notebook.left_out.forget_bound(notebook.namespace.names)
 
 
 def load(shell: InteractiveShell) -> None:

@@ -44,6 +44,15 @@ class StepMagics(Magics):
     @argument(
         "--inputs", metavar="NAME", action="append", help="A variable the cell reads by dynamic code (repeatable)."
     )
+    @argument(
+        "--ephemeral",
+        metavar="NAME",
+        action="append",
+        help="A variable that is not saved: the step replays without it; _ for what the last line yields (repeatable).",
+    )
+    @argument(
+        "--keep", metavar="NAME", action="append", help="Save only this variable of those the cell binds (repeatable)."
+    )
     @argument("--depends", metavar="PATH", action="append", help="A file the cell depends on (repeatable).")
     @no_var_expand
     @cell_magic

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from durable_nb.notebook.cells import CellScopes, Occurrences
 from durable_nb.notebook.checkpoints import Checkpoints
 from durable_nb.notebook.namespace import Namespace
+from durable_nb.notebook.partial import LeftOut
 from durable_nb.store.records import ForgetRecord
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Notebook:
         step_pass: the newest pass through a ``%%step`` cell, while that cell runs.
         decisions: label -> what the step did last in this kernel.
         snapshot_bytes: how much of its inputs a step that is retried copies, to start each attempt from.
+        left_out: the names that replays went without.
     """
 
     def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int) -> None:
@@ -41,6 +43,7 @@ class Notebook:
         self.checkpoints = Checkpoints(session)
         self.rerun: set[str] = set()
         self.decisions: dict[str, str] = {}
+        self.left_out = LeftOut()
         self.step_pass: ScopePass | None = None
         self.snapshot_bytes = snapshot_bytes
 

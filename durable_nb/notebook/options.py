@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from durable_nb.core.step import make_policy
 from durable_nb.errors import OptionError
 from durable_nb.notebook.cell_step import StepOptions
+from durable_nb.notebook.partial import Selection
 
 if TYPE_CHECKING:
     from argparse import Namespace as Arguments
@@ -47,7 +48,15 @@ def step_options(arguments: Arguments, names: dict[str, Any]) -> StepOptions:
         expires_seconds=None if arguments.expires is None else duration(arguments.expires),
         inputs=tuple(arguments.inputs or ()),
         depends=tuple(arguments.depends or ()),
+        selection=Selection(_names("--keep", arguments.keep), _names("--ephemeral", arguments.ephemeral)),
     )
+
+
+def _names(flag: str, given: list[str] | None) -> tuple[str, ...]:
+    for name in given or ():
+        if not name.isidentifier():
+            raise OptionError(flag, f"must be the name of a variable, not {name!r}; give it again for each name")
+    return tuple(given or ())
 
 
 def duration(text: str) -> float:

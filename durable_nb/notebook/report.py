@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.display import moment, size, span
+from durable_nb.notebook.partial import output_note, partial_text
 
 if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
-    from durable_nb.store.records import StepRecord
+    from durable_nb.store.records import OutputRecord, StepRecord
 
 _CLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumType"})
 _HEADING = "margin-top:.6em;color:var(--jp-ui-font-color2, gray)"
@@ -23,12 +25,13 @@ class StepRow:
 
     Attributes:
         step: its name.
-        state: ``replayed`` or ``ran`` in this kernel, ``saved`` by an earlier one, ``failed`` the last time it ran.
+        state: ``replayed`` or ``ran`` in this kernel, ``saved`` by an earlier one, ``partial`` when some of its
+            outputs cannot be saved, ``failed`` the last time it ran.
         when: when its newest run ended.
         took: how long that took.
         size: of its checkpoint, "" when it failed.
         attempts: how many it took.
-        why: why it ran, where an earlier checkpoint did not hold.
+        why: what a partial checkpoint lacks; else why the step ran, where an earlier checkpoint did not hold.
     """
 
     step: str
@@ -43,20 +46,19 @@ class StepRow:
 def step_row(name: str, rows: list[StepRecord], notebook: Notebook) -> StepRow:
     """Return the row of a step from its ledger rows, oldest first."""
     newest = rows[-1]
-    state = (
-        "failed"
-        if newest.status != "success"
-        else notebook.decisions.get(name, "saved").removesuffix(" in this kernel").removeprefix("was ")
-    )
-    saved = notebook.checkpoints.load(newest) if newest.status == "success" else newest
+    completed = newest.status in COMPLETED
+    saved = notebook.checkpoints.load(newest) if completed else newest
+    state = notebook.decisions.get(name, "saved").removesuffix(" in this kernel").removeprefix("was ")
+    if newest.status != "success" and not (completed and state == "replayed"):
+        state = "partial" if completed else "failed"
     return StepRow(
         name,
         state,
         moment(newest.ended_at),
         span(newest.ended_at - newest.started_at),
-        size((saved.extra or {}).get("bytes", 0)) if newest.status == "success" else "",
+        size((saved.extra or {}).get("bytes", 0)) if completed else "",
         newest.attempts,
-        newest.reason,
+        partial_text(saved) or newest.reason,
     )
 
 
@@ -77,7 +79,7 @@ class StepReport:
         return cls(
             f"{name} {state}",
             (
-                ("", (last,)),
+                ("", tuple(filter(None, (last, partial_text(newest))))),
                 ("What changed since", tuple(notebook.checkpoints.changed_now(newest, notebook))),
                 ("It runs again when its code or one of these changes", _inputs(newest) + _files(newest)),
             ),
@@ -92,12 +94,13 @@ class StepReport:
         took = span(newest.ended_at - newest.started_at)
         error = (f"{newest.error.type}: {newest.error.message}",) if newest.error is not None else ()
         outputs = tuple(
-            _value(each.name, each.type, each.summary) if not each.deleted else f"{each.name}: deleted"
-            for each in newest.outputs
+            _output(newest, each) if not each.deleted else f"{each.name}: deleted" for each in newest.outputs
         )
+        part = (partial_text(newest),) if partial_text(newest) else ()
         return cls(
             f"{name} · {newest.status} · ended {moment(newest.ended_at)} · took {took} · attempts {newest.attempts}",
             (
+                ("", part),
                 ("Error", error),
                 ("Code", tuple(code.rstrip().split("\n"))),
                 ("Inputs", _inputs(newest)),
@@ -125,6 +128,11 @@ class StepReport:
 
 def _inputs(record: StepRecord) -> tuple[str, ...]:
     return tuple(_value(each.name, each.type, each.summary) for each in record.inputs)
+
+
+def _output(record: StepRecord, output: OutputRecord) -> str:
+    note = output_note(record, output.name)
+    return _value(output.name, output.type, output.summary) + (f" · {note}" if note else "")
 
 
 def _value(name: str, kind: str, summary: str) -> str:

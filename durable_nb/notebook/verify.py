@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from durable_nb.core.conditions import stale
+from durable_nb.notebook.partial import why_incomplete
 from durable_nb.values.fingerprint import fingerprint_roots
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def why_stale(record: StepRecord, step: CellStep) -> str | None:
     """Return why a checkpoint must not be replayed, or None when it holds."""
-    checks = (_age, _declared_files, _conditions, _kept_names)
+    checks = (_age, _completeness, _declared_files, _conditions, _kept_names)
     return next((why for check in checks if (why := check(record, step))), None)
 
 
@@ -23,6 +24,10 @@ def _age(record: StepRecord, step: CellStep) -> str | None:
     if limit is not None and step.clock.now() - record.ended_at > limit:
         return f"its checkpoint is older than --expires {limit:g} s"
     return None
+
+
+def _completeness(record: StepRecord, step: CellStep) -> str | None:
+    return why_incomplete(record, step.options.selection)
 
 
 def _declared_files(record: StepRecord, step: CellStep) -> str | None:

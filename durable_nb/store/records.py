@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 StepKind = Literal["cell", "call", "workflow", "sleep"]
-StepStatus = Literal["success", "error", "ended"]
-"""``ended`` marks an end the user saw that is never replayed (interrupt, stop, exhausted retries of a cell)."""
+StepStatus = Literal["success", "partial", "error", "ended"]
+"""``partial`` is a success of which some outputs cannot be saved: it is replayed only when asked for without them.
+``ended`` marks an end the user saw that is never replayed (interrupt, stop, exhausted retries of a cell)."""
 ScopeKind = Literal["cell", "workflow", "background"]
 PassStatus = Literal["completed", "failed", "interrupted"]
 

@@ -61,11 +61,12 @@ class ConnectedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """The innermost part that fails: the path to it, its type's name and why."""
+    """The innermost part that fails: the path to it, its type's name and why; ``keys`` are the names on the way."""
 
     path: str
     type_name: str
     reason: str
+    keys: tuple[str, ...]
 
 
 def find(value: object, failure: Failure, probe: Probe, label: str = "") -> Culprit:
@@ -80,6 +81,7 @@ def find(value: object, failure: Failure, probe: Probe, label: str = "") -> Culp
         label: how to call the value; without it a dict's keys are names.
     """
     path, current, ancestors, error = label, value, [value], failure.error
+    keys: list[str] = []
     deadline = time.perf_counter() + BUDGET_SECONDS
     names = not label and type(value) is dict
     try:
@@ -91,10 +93,12 @@ def find(value: object, failure: Failure, probe: Probe, label: str = "") -> Culp
             (step, key, current), error = failed
             path, names = path + step.format(key if step in _VERBATIM else _brief(key)), False
             ancestors.append(current)
+            if isinstance(key, str):
+                keys.append(key)
     except TimeUpError:
         if failure.suspect is not None:  # the last object pickle looked at: nearly always the one
-            return Culprit(_shown(f"{path}…"), type_name(failure.suspect), _reason(error))
-    return Culprit(_shown(path), type_name(current), _reason(error))
+            return Culprit(_shown(f"{path}…"), type_name(failure.suspect), _reason(error), tuple(keys))
+    return Culprit(_shown(path), type_name(current), _reason(error), tuple(keys))
 
 
 def find_object(value: object, wanted: object, label: str = "") -> str:

@@ -97,7 +97,7 @@ def encode(
     except culprit.Failure as failure:
         with gc_paused():
             found = culprit.find(value, failure, probe, label)
-        raise EncodeError(found.path, found.type_name, found.reason) from failure.error
+        raise EncodeError(found.path, found.type_name, found.reason, found.keys) from failure.error
 
 
 def _aliased(

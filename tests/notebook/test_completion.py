@@ -24,6 +24,8 @@ def completions(shell, text, cursor=None):
     [
         ("%%step --max", {"--max-attempts", "--max-interval-seconds"}),
         ("%%step lo", {"load"}),
+        ("%%step load --ke", {"--keep"}),
+        ("%%step load --ep", {"--ephemeral"}),
         ("%durable w", {"why"}),
         ("%durable why l", {"load"}),
     ],

@@ -112,6 +112,16 @@ def test_what_was_not_recorded(told):
     ]
 
 
+def test_what_was_recorded_in_part(told):
+    """What is missing is said, and what a replay goes without."""
+    assert told(event("partial", reason="partial: g cannot be saved (g: generator)")) == [
+        "↻ load will run again, its checkpoint is partial: g cannot be saved (g: generator)"
+    ]
+    assert told(event("replayed", recorded_at=0, took_seconds=3, reason="without g"))[0].endswith(
+        " in 3.0 s · without g"
+    )
+
+
 def test_retries(told):
     """A failed attempt tells its error in one line and when the next is due; in the end they are counted."""
     failed = event(

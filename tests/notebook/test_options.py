@@ -8,6 +8,7 @@ from IPython.core.magic_arguments import parse_argstring
 from durable_nb.errors import OptionError
 from durable_nb.notebook.magics import StepMagics
 from durable_nb.notebook.options import duration, step_options
+from durable_nb.notebook.partial import Selection
 
 
 def parse(line, names=None):
@@ -49,7 +50,7 @@ def test_all_words():
     line = (
         "load --max-attempts 5 --interval-seconds 0.5 --backoff-rate 3 --max-interval-seconds 9 --jitter 0.25 "
         "--timeout-seconds 60 --should-retry again --rerun --expires "
-        "6h --inputs a --inputs b --depends x.csv --depends y.csv"
+        "6h --inputs a --inputs b --depends x.csv --depends y.csv --keep c --keep d --ephemeral e --ephemeral _"
     )
     again = lambda error: True
     options = parse(line, {"again": again})
@@ -63,6 +64,7 @@ def test_all_words():
     assert (policy.jitter, policy.timeout_seconds, policy.should_retry) == (0.25, 60.0, again)
     assert (options.name, options.rerun, options.expires_seconds) == ("load", True, 21_600.0)
     assert (options.inputs, options.depends) == (("a", "b"), ("x.csv", "y.csv"))
+    assert options.selection == Selection(keep=("c", "d"), ephemeral=("e", "_"))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,8 @@ def test_all_words():
         ("--max-attempts 2 --should-retry missing", "--should-retry"),
         ("--expires 6y", "--expires"),
         ("--expires=-1s", "--expires"),
+        ("--keep a,b", "--keep"),
+        ("--ephemeral m.cb", "--ephemeral"),
     ],
 )
 def test_a_value_without_meaning_names_its_flag(line, flag):
