@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.errors import EncodeError
@@ -55,8 +56,12 @@ class Selection:
         return [f"{flag} {name}" for flag, name in pairs if name not in known]
 
     def split(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """Return the values to save or bind, and the names left out."""
-        kept = {name: value for name, value in values.items() if not self.leaves_out(name)}
+        """Return the values to save or bind, and the names left out; ``--keep`` spares modules, which cost nothing."""
+        kept = {
+            name: value
+            for name, value in values.items()
+            if not self.leaves_out(name) or (type(value) is ModuleType and name not in self.ephemeral)
+        }
         return kept, sorted(values.keys() - kept.keys())
 
 

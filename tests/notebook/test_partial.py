@@ -115,6 +115,13 @@ def test_flags_say_what_is_left_out(selection, left_out, may_lack):
     assert {name for name in names if selection.may_lack(name)} == may_lack
 
 
+def test_keep_spares_modules():
+    """What a cell imports is bound again whatever it keeps, unless a flag names it."""
+    values = {"a": 1, "b": 2, "threading": threading}
+    assert Selection(keep=("a",)).split(values) == ({"a": 1, "threading": threading}, ["b"])
+    assert Selection(ephemeral=("threading",)).split(values) == ({"a": 1, "b": 2}, ["threading"])
+
+
 def test_a_name_error_elsewhere_is_not_explained():
     """A module that misses a name of its own is another matter, and so is a name that is bound."""
     notebook = {}
