@@ -39,6 +39,7 @@ from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode
 from durable_nb.values.states import States
+from durable_nb.values.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -255,6 +256,7 @@ class CellStep(CellRun):
         """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
         shell = self.shell
         self._state = ProcessState.now(self.inputs.values)
+        self._registrations = registry.version
         self.settings = SettingsWatch(ALL)
         self.watch = CallWatch(self.session.cell_overlap, self.session.root, self.named)
         with self._in_pass(), tee_for(shell) as self.tee, self.watch:
@@ -295,6 +297,8 @@ class CellStep(CellRun):
     def _check_recordable(self) -> None:
         if self.unrecordable:
             raise Unrecordable(self.unrecordable)
+        if registry.version != self._registrations:
+            raise Unrecordable("it calls register(), which a replay would not: do that in a plain cell")
         changed = self._assigned_module() or self._state.what_changed(self.shell)
         if changed:
             raise Unrecordable(changed)

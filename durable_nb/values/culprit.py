@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.values.address import ATOMS
+from durable_nb.values.hooks import HookError, save_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -150,7 +151,11 @@ def _first_failing(
 
 
 def _children(value: object, *, names: bool) -> Iterator[Child]:
-    if type(value) is dict:
+    hook = save_hook(type(value))
+    if hook is not None:
+        with contextlib.suppress(HookError):  # then it is the culprit itself
+            yield "<saved>", None, hook.saved(value)
+    elif type(value) is dict:
         for key, item in value.items():
             yield ("{}" if names and isinstance(key, str) else "[{}]"), key, item
         yield from (("<key {}>", key, key) for key in value)

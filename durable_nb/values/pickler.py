@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 from cloudpickle import cloudpickle as cp
 
 from durable_nb.values import reducers
+from durable_nb.values.address import ATOMS
+from durable_nb.values.hooks import HookError
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Callable, Sequence
 
     from durable_nb.values.address import Address
+    from durable_nb.values.hooks import SaveHook
 
 _NAMESPACE = "namespace"
 
@@ -109,8 +112,12 @@ class Pickler(cp.Pickler):  # type: ignore[misc]
         self.sources: dict[str, str] = {}
         self.needs: set[str] = set()
         self._reducers: dict[type, Any] = {}
-        self.memo = memo
+        self.memo = self._start = memo
         self.last: object = None
+        # What users' hooks made of objects, so that each is asked once; and the objects being taken apart.
+        self._saved: dict[int, tuple[object, object]] = {}
+        self._open: set[int] = set()
+        self._is_check = False
 
     def reducer_override(self, obj: Any) -> Any:
         """Take apart what ``reducers`` knows better; called for all but the builtin containers."""
@@ -127,6 +134,25 @@ class Pickler(cp.Pickler):  # type: ignore[misc]
         """Reduce as cloudpickle does."""
         return super().reducer_override(obj)
 
+    def saved(self, hook: SaveHook, obj: object) -> object:
+        """Return what a user's hook makes of an object.
+
+        ``load`` gets it complete, before there is an object again. So it must not lead back to the object, nor to
+        a container around it, which would be half filled then: what it leads to is looked through for the object.
+        """
+        if id(obj) in self._open:
+            raise HookError(obj, f"what {hook.name} returns leads back to the object itself")
+        if id(obj) not in self._saved:
+            self._saved[id(obj)] = (obj, hook.saved(obj))
+        saved = self._saved[id(obj)][1]
+        if self._is_check:
+            self._open.add(id(obj))
+        elif not _is_flat(saved):
+            check = Pickler(_Nowhere(), self.namespace, self._start)
+            check.by_value, check._saved, check._open, check._is_check = self.by_value, self._saved, {id(obj)}, True
+            check.dump(saved)
+        return saved
+
     def note_source(self, filename: str) -> None:
         """Let the source of a cell travel along; that of a real file is read where it lies."""
         entry = linecache.cache.get(filename)
@@ -138,6 +164,19 @@ class Pickler(cp.Pickler):  # type: ignore[misc]
         """Remember that the stream needs a module."""
         if isinstance(name, str):
             self.needs.add(name.partition(".")[0])
+
+
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _is_flat(saved: object) -> bool:
+    """Say whether a value holds atoms only, or a container of them, so that it leads to no object."""
+    items: Any = saved.values() if type(saved) is dict else saved if type(saved) in {list, tuple} else (saved,)
+    return set(map(type, items)) <= ATOMS
 
 
 class Unpickler(pickle.Unpickler):

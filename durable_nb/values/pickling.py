@@ -26,6 +26,7 @@ from durable_nb.values import buffers as memory
 from durable_nb.values import culprit
 from durable_nb.values.address import ATOMS, Address, describe, resolve
 from durable_nb.values.pickler import Aliased, Finder, Pickler, Unpickler, live
+from durable_nb.values.rebuild import CannotLoadError
 from durable_nb.values.versions import versions
 
 if TYPE_CHECKING:
@@ -259,7 +260,7 @@ class _Gone(Exception):  # noqa: N818 - becomes a DecodeError
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, _Gone):
+    if isinstance(error, (_Gone, CannotLoadError)):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
         return f"the module {error.name} that it needs cannot be imported"

@@ -12,6 +12,8 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.registry import registry
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -94,6 +96,33 @@ def make_closed_file(name: str, mode: str, encoding: str | None, errors: str | N
     if encoding is not None:
         made.mode = mode  # type: ignore[misc]  # io.open sets it so
     return made
+
+
+class CannotLoadError(Exception):
+    """Why an object cannot be made again, in words meant for users."""
+
+
+def load_registered(module: str, name: str, saved: object) -> Any:
+    """Make an object from what ``register(save=)`` made of it, with the ``load=`` that is registered now."""
+    found = registry.named(module, name)
+    if found is None or found[1].load is None:
+        raise CannotLoadError(f"it holds a {name}: call register({name}, save=…, load=…) first")
+    return _loaded(found[0], found[1].load, f"register({name}, load=)", saved)
+
+
+def load_own(kind: Any, saved: object) -> Any:
+    """Make an object from what its ``__durable_save__`` returned."""
+    return _loaded(kind, kind.__durable_load__, f"{kind.__qualname__}.__durable_load__", saved)
+
+
+def _loaded(kind: type, load: Callable[[Any], Any], hook: str, saved: object) -> Any:
+    try:
+        value = load(saved)
+    except Exception as error:
+        raise CannotLoadError(f"{hook} raised {type(error).__name__}: {error}") from error
+    if not isinstance(value, kind):
+        raise CannotLoadError(f"{hook} returned a {type(value).__qualname__}, not a {kind.__qualname__}")
+    return value
 
 
 def make_strided(buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Any:

@@ -16,6 +16,7 @@ from durable_nb.errors import FingerprintError
 from durable_nb.values import arrays
 from durable_nb.values.closed_files import FILES, closed_file
 from durable_nb.values.definitions import DEFINITIONS, class_parts
+from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
 from durable_nb.values.kinds import class_dict, class_name, mro_names
 from durable_nb.values.modules import module_fingerprint
 from durable_nb.values.ordering import sort_key
@@ -36,6 +37,7 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "function": {3: "__defaults__", 4: "__kwdefaults__", 5: "__closure__", 6: "vars", 7: "__annotations__"},
     "attributed": {1: "__class__", 4: "vars"},
     "reduce": {1: "__class__"},
+    "custom": {1: "__class__"},
     "cell": {1: "cell_contents"},
     "class": {3: "__bases__", 4: "own"},
     "property": {1: "fget", 2: "fset", 3: "fdel"},
@@ -109,7 +111,7 @@ class Reducer:
             raise
         except FingerprintError as error:
             raise CannotReduceError(error.type_name, error.reason) from error
-        except Exception as error:  # whatever a user's reduce raises makes the value opaque
+        except Exception as error:  # whatever a user's reduce or hook raises makes the value opaque
             raise CannotReduceError(".".join(class_name(kind)), _first_line(error)) from error
         self._parts[id(obj)] = (obj, parts)
         return parts
@@ -127,15 +129,15 @@ class Reducer:
         return self._alike.get(kind)
 
     def _plan(self, kind: type) -> Callable[[Any], Parts]:
-        mro = type.__dict__["__mro__"].__get__(kind)
-        if any("__durable_fingerprint__" in class_dict(base) for base in mro):
-            return lambda obj: ("custom", class_name(kind), kind.__durable_fingerprint__(obj))  # type: ignore[attr-defined]
         known = registry.find(kind)
-        if known is not None and known.stateless:
+        if known is not None and known.stateless and not defines(kind, FINGERPRINT):
             return _stateless
-        if known is not None and known.fingerprint is not None:
-            own = known.fingerprint
-            return lambda obj: ("custom", class_name(kind), own(obj))
+        own = fingerprint_hook(kind)
+        if own is not None:
+            return lambda obj: ("custom", kind, own(obj))
+        hook = save_hook(kind)
+        if hook is not None:
+            return lambda obj: ("custom", kind, hook.saved(obj))
         for table in (DEFINITIONS, _EXACT):
             if kind in table:
                 reduce = table[kind]

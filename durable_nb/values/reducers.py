@@ -23,9 +23,12 @@ from cloudpickle import cloudpickle as cp
 
 from durable_nb.values import rebuild
 from durable_nb.values.closed_files import closed_file
+from durable_nb.values.hooks import save_hook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from durable_nb.values.hooks import SaveHook
 
 
 class PicklerState(Protocol):
@@ -36,6 +39,9 @@ class PicklerState(Protocol):
     cells: set[int]
     strided: bool
     gathered: Any
+
+    def saved(self, hook: SaveHook, obj: object) -> object:
+        """Return what a user's hook makes of an object, which must not lead back to it."""
 
     def note_source(self, filename: str) -> None:
         """Let the source of a cell travel with the stream."""
@@ -343,10 +349,20 @@ _BY_NAME: Mapping[str, Any] = {
 }
 
 
+def _as_hook_says(hook: SaveHook) -> Callable[[PicklerState, Any], Any]:
+    def reduce(pickler: PicklerState, obj: Any) -> tuple[Any, ...]:
+        return hook.load, (*hook.home, pickler.saved(hook, obj))
+
+    return reduce
+
+
 def choose(kind: type) -> Any:
     """Return the reducer for objects of a type, or None where pickle's own way is right."""
     if issubclass(kind, type):
         return reduce_class
+    hook = save_hook(kind)
+    if hook is not None:
+        return _as_hook_says(hook)
     if kind in _EXACT:
         return _EXACT[kind]
     for base in kind.__mro__:

@@ -30,6 +30,10 @@ class Registration:
     stateless: bool = False
 
 
+# Pickle's own code saves these without asking anybody.
+_PICKLES_OWN: Final = frozenset(
+    {type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset, type, object}
+)
 _STATELESS: Final = Registration(stateless=True)
 
 # By qualified name, so that nothing is imported to know them. Subclasses count as well.
@@ -109,6 +113,7 @@ class Registry:
     def register(self, kind: type, registration: Registration) -> None:
         """Set what is known about ``kind`` and its subclasses, replacing an earlier registration."""
         with self._lock:
+            self._by_type.pop(kind, None)  # so that the newest is the last
             self._by_type[kind] = registration
             self.version += 1
 
@@ -128,6 +133,20 @@ class Registry:
                 return _STATELESS
         return None
 
+    def registered(self, kind: type) -> tuple[type, Registration] | None:
+        """Return the nearest class of ``kind``'s MRO that the user registered, with what was said about it."""
+        if not self._by_type:
+            return None
+        order = type.__dict__["__mro__"].__get__(kind)
+        return next(((base, self._by_type[base]) for base in order if base in self._by_type), None)
+
+    def named(self, module: str, name: str) -> tuple[type, Registration] | None:
+        """Return the class of that name that was registered last, with what is known about it."""
+        for kind, known in reversed(self._by_type.items()):
+            if class_name(kind) == (module, name):
+                return kind, known
+        return None
+
 
 registry: Final = Registry()
 
@@ -145,18 +164,23 @@ def register(
     Args:
         kind: the type.
         fingerprint: value -> anything fingerprintable that stands for the value.
-        save: value -> an object that pickles; needs ``load``.
-        load: what ``save`` returned -> the value; needs ``save``.
+        save: value -> an object that pickles, saved instead of the value; must not lead back to it. Needs ``load``.
+            Without ``fingerprint`` it also stands for the value when values are compared.
+        load: what ``save`` returned -> the value, an instance of ``kind``; needs ``save``. A checkpoint finds it by
+            the name of ``kind``, so the type has to be registered before the checkpoint is replayed.
         stateless: values carry no state that a step could depend on: every value of the type is
             equal to every other, and reading one does not count as changing it.
 
     Raises:
-        OptionError: ``kind`` is no class, ``save`` comes without ``load``, or nothing is said.
+        OptionError: ``kind`` is no class, ``save`` comes without ``load`` or is for a type that pickle never asks
+            about, or nothing is said.
     """
     if not isinstance(kind, type):
         raise OptionError("kind", f"register() needs a class, not {type(kind).__name__}")
     if (save is None) != (load is None):
         raise OptionError("save", "save= and load= go together")
+    if save is not None and kind in _PICKLES_OWN:
+        raise OptionError("save", f"{kind.__name__} is saved by pickle itself; derive a class from it")
     if stateless and fingerprint is not None:
         raise OptionError("stateless", "a stateless type has no fingerprint=; give one of them")
     if not (stateless or fingerprint or save):

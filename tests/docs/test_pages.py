@@ -51,6 +51,7 @@ def test_python_runs_as_written(page, tmp_path):
         "HOME": str(tmp_path),
         "USERPROFILE": str(tmp_path),
         "IPYTHONDIR": str(tmp_path / "ipython"),
+        "PYTHONPATH": str(ROOT),  # the code that these pages are about, whatever is installed
     }
     command = [sys.executable, str(RUNNER), str(page)]
     done = subprocess.run(
@@ -58,7 +59,7 @@ def test_python_runs_as_written(page, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("COMPLETE"), done.stdout + done.stderr
-    assert "without a checkpoint" not in done.stdout, done.stdout
+    assert "without a checkpoint" not in done.stdout + done.stderr, done.stderr
 
 
 def make_targets():
