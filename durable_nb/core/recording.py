@@ -6,7 +6,7 @@ import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from durable_nb.values.fingerprint import graph_of
+from durable_nb.values.fingerprint import graph_of, hidden_graph
 from durable_nb.values.pickling import encode
 
 if TYPE_CHECKING:
@@ -58,11 +58,31 @@ def encode_connected(
     outputs = graph_of(made, namespace)
     _refuse_shared_tensors(inputs, outputs)
     aliases = _addressable(inputs.shared_with(outputs)) | _views(inputs.views_in(outputs))
+    _refuse_hidden(inputs, outputs, aliases, namespace)
     encoded = encode(value, namespace=namespace, aliases=aliases, alive=_alive(aliases, outputs), label=label)
     for name, walk in outputs.walks.items():
         if walk.blocked is not None and inputs.holds_objects():
             raise Unrecordable(f"{name} holds a {walk.blocked[1].type_name}, which may be connected to an input unseen")
     return encoded
+
+
+def _refuse_hidden(
+    inputs: Graph, outputs: Graph, aliases: Mapping[int, Address], namespace: dict[str, Any] | None
+) -> None:
+    """Raise when an output holds a part of an input that a fingerprint of the user's hides.
+
+    No path is recorded to such a part: whether it was there before the step ran nobody looked.
+
+    Raises:
+        Unrecordable: it does.
+    """
+    hidden = hidden_graph(inputs, namespace)
+    if not hidden.walks:
+        return
+    seen = set().union(*(walk.ids for walk in inputs.walks.values()))
+    parts = hidden.shared_with(outputs).keys() - seen
+    if parts & outputs.outside(aliases.keys()) or hidden.views_in(outputs).keys() - aliases.keys():
+        raise Unrecordable("it returns or binds a part of an input that its fingerprint hides")
 
 
 def _refuse_shared_tensors(inputs: Graph, outputs: Graph) -> None:

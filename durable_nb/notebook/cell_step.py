@@ -38,8 +38,8 @@ from durable_nb.store.records import CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode
-from durable_nb.values.states import States
 from durable_nb.values.registry import registry
+from durable_nb.values.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

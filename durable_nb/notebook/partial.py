@@ -111,6 +111,8 @@ def _output_at_fault(error: EncodeError, state: State, encode: Callable[[State],
             return str(name)
         case ("result", *_):
             return RESULT
+        case (other, *_) if other != "names":
+            return None
     # The search for the culprit was cut short: the first output that cannot be saved alone is at fault.
     only: State = {"names": {}, "deleted": []}
     alone = {name: {**only, "names": {name: value}} for name, value in state["names"].items()}

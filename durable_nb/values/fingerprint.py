@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Fingerprints", "Graph", "Opaque", "fingerprint", "fingerprint_roots", "graph_of"]
+__all__ = ["Fingerprints", "Graph", "Opaque", "fingerprint", "fingerprint_roots", "graph_of", "hidden_graph"]
 
 _LONGEST_TEXT: Final = 64 * 1024
 # What IPython keeps in the notebook's namespace for itself: no text that names them means them.
@@ -88,9 +88,14 @@ def fingerprint(value: object, *, namespace: dict[str, Any] | None = None) -> by
 
 
 def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
-    """Return the object graph of named values, without fingerprints of them."""
-    reducer = Reducer(namespace)
+    """Return the object graph of named values, without fingerprints of them, the users' own neither."""
+    reducer = Reducer(namespace, inside=True)
     return Graph({name: Walk(value, reducer) for name, value in values.items()})
+
+
+def hidden_graph(graph: Graph, namespace: dict[str, Any] | None) -> Graph:
+    """Return the whole graph of those values of which users' fingerprints hide a part, as they are now."""
+    return graph_of({name: walk.objects[0] for name, walk in graph.walks.items() if walk.hides}, namespace)
 
 
 class _Closure:

@@ -38,6 +38,7 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "attributed": {1: "__class__", 4: "vars"},
     "reduce": {1: "__class__"},
     "custom": {1: "__class__"},
+    "saved": {1: "__class__"},
     "cell": {1: "cell_contents"},
     "class": {3: "__bases__", 4: "own"},
     "property": {1: "fget", 2: "fset", 3: "fdel"},
@@ -82,11 +83,13 @@ class Reducer:
 
     Attributes:
         namespace: the notebook's globals, which never become part of a value.
+        inside: look inside values for which a fingerprint of the user's stands.
         functions: functions reduced by content, in the order they were met.
     """
 
-    def __init__(self, namespace: dict[str, Any] | None) -> None:
+    def __init__(self, namespace: dict[str, Any] | None, *, inside: bool = False) -> None:
         self.namespace = namespace
+        self.inside = inside
         self.functions: list[types.FunctionType] = []
         self._parts: dict[int, tuple[object, Parts]] = {}
         self._plans: dict[type, Callable[[Any], Parts]] = {}
@@ -133,11 +136,11 @@ class Reducer:
         if known is not None and known.stateless and not defines(kind, FINGERPRINT):
             return _stateless
         own = fingerprint_hook(kind)
-        if own is not None:
+        if own is not None and not self.inside:
             return lambda obj: ("custom", kind, own(obj))
         hook = save_hook(kind)
         if hook is not None:
-            return lambda obj: ("custom", kind, hook.saved(obj))
+            return lambda obj: ("saved", kind, hook.saved(obj))
         for table in (DEFINITIONS, _EXACT):
             if kind in table:
                 reduce = table[kind]

@@ -81,6 +81,7 @@ class Walk:
         numbered: objects that are hashed once and referred to by number, with their number, in canonical order.
         parts: what the reduced ones among ``numbered`` were reduced to, by id.
         blocked: position, type and reason of the first object that cannot be reduced, or None.
+        hides: whether for some object a fingerprint of the user's stands, so that what is inside was not met.
     """
 
     def __init__(self, root: object, reducer: Reducer, stop: AbstractSet[int] = frozenset()) -> None:
@@ -94,6 +95,7 @@ class Walk:
         self.arrays: list[Any] = []
         self.frames: list[Any] = []
         self.blocked: tuple[int, CannotReduceError] | None = None
+        self.hides = False
         self._reducer = reducer
         self._stop = stop
         self._same: dict[bytes, int] = {}
@@ -180,6 +182,7 @@ class Walk:
                 self.arrays.append(member)
             elif reduced[0] == "frame":
                 self.frames.append(member)
+            self.hides = self.hides or reduced[0] == "custom"
             parts.append(reduced)
             owners.append(position)
         self._take("part", owners, parts, lambda: chain.from_iterable(parts))

@@ -15,14 +15,15 @@ from concurrent.futures import ThreadPoolExecutor
 from durable_nb import open_store, step, workflow, workflow_id
 
 class Log:
+    def __init__(self, path):
+        self.path = path
     def __durable_fingerprint__(self):
         return "log"
     def __call__(self, text):
-        with open(os.environ["RUNS"], "a") as file:
+        with open(self.path, "a") as file:
             file.write(text + "\\n")
 
-log = Log()
-dying = sys.argv[1] == "die"
+log = Log(os.environ["RUNS"])
 
 @step
 def bad(x):
@@ -42,12 +43,14 @@ def die():
     log("survived")
 
 class Dying:
+    def __init__(self, now):
+        self.now = now
     def __durable_fingerprint__(self):
         return "dying"
     def __call__(self):
-        return dying
+        return self.now
 
-dying_now = Dying()
+dying_now = Dying(sys.argv[1] == "die")
 
 def tried(x):
     try:
@@ -105,7 +108,7 @@ def test_killed_scope_last_error_is_tried_afresh(killed):
 def main():
     good(2)
     tried(1)
-    if dying:
+    if dying_now():
         os.kill(os.getpid(), signal.SIGKILL)
 """
         + MAIN

@@ -23,39 +23,46 @@ mode = sys.argv[1]
 class Runs:
     """Notes on disk what a body did; a note is there when the call returns, whatever kills the process then."""
 
+    path = os.environ["RUNS"]
+
     def __durable_fingerprint__(self):
         return "runs"
 
     def __call__(self, text):
-        with open(os.environ["RUNS"], "a") as file:
+        with open(self.path, "a") as file:
             file.write(f"{text}\\n")
 
 
 class Die:
-    """Kills the process, in the mode that asks for it."""
+    """Kills the process, in the mode that asks for it; the fingerprint hides which that is."""
+
+    def __init__(self, mode):
+        self.mode = mode
+        self.wanted = mode != "live"
 
     def __durable_fingerprint__(self):
         return "die"
 
-    wanted = mode != "live"
-
     def __call__(self, when):
-        if mode == when:
+        if self.mode == when:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Interrupt:
     """Interrupts as a user does, in the mode that asks for it."""
 
+    def __init__(self, mode):
+        self.mode = mode
+
     def __durable_fingerprint__(self):
         return "interrupt"
 
     def __call__(self, when):
-        if mode == when:
+        if self.mode == when:
             raise KeyboardInterrupt
 
 
-runs, die, interrupt = Runs(), Die(), Interrupt()
+runs, die, interrupt = Runs(), Die(mode), Interrupt(mode)
 '''
 
 

@@ -54,6 +54,16 @@ SCENES = {
         ["me_t = Tree([1])\nTree.run = lambda self: 1", "%%step me\ntally.hit('me')\nme = me_t.run()"],
         ["me_t = Tree([1])\nTree.run = lambda self: 2", "%%step me\ntally.hit('me')\nme = me_t.run()", "me"],
     ),
+    "hidden": [
+        (
+            "class Doc:\n    def __init__(self, rows):\n        self.rows = rows\n"
+            "    def __durable_fingerprint__(self):\n        return len(self.rows)\nhi_rows = [1]"
+        ),
+        "%%step hi\ntally.hit('hi')\nhi_d = Doc(hi_rows)",
+        "%%step hi_same\ntally.hit('hi_same')\nhi_same = [hi_d]",
+        "%%step hi_part\ntally.hit('hi_part')\nhi_r = hi_d.rows",
+        "hi_d.rows is hi_rows, hi_same[0] is hi_d, hi_r is hi_d.rows",
+    ],
     "call": [
         "@step\ndef ca_open(url):\n    tally.hit('call')\n    return Conn(url)",
         "ca = ca_open('remote')\nca.get()",
@@ -110,6 +120,14 @@ def test_an_edited_method_makes_readers_stale(story):
     """What is saved stands for the value only: the code of the class counts as well."""
     assert (story["method_edit"].hits_first["me"], story["method_edit"].hits_again["me"]) == (1, 1)
     assert story["method_edit"].value == "2"
+
+
+def test_what_a_fingerprint_hides_stays_connected(story):
+    """An object that compares by its own fingerprint is looked into all the same when aliases are recorded."""
+    scene = story["hidden"]
+    was_replayed(scene, "hi", "hi_same")
+    was_not_recorded(scene, "hi_part", "it returns or binds a part of an input that its fingerprint hides")
+    assert scene.value == "(True, True, True)"
 
 
 def test_calls_return_own_types(story):
