@@ -122,11 +122,6 @@ SCENES = {
         "Cc.n",
     ],
     "view": ["vi = np.arange(5)", "%%step vi_s\nvi_part = vi[1:3]\ntally.hit('vi_s')", "vi_part[0] = 9\nint(vi[1])"],
-    "unserialisable": [
-        "import threading\nclass Model: pass",
-        "%%step us\nm = Model()\nm.cb = [threading.Lock()]\nus_ok = 1\ntally.hit('us')",
-        "us_ok",
-    ],
     "thread": [
         "stop = threading.Event()\ndef wait_on():\n    stop.wait()",
         "%%step th\nthreading.Thread(target=wait_on, daemon=True, name='waits').start()\nth_done = 1\ntally.hit('th')",
@@ -296,7 +291,6 @@ def test_attributes_of_modules_are_not_recorded(story, scene, name):
         ("generator", "ge", "its input ge_g cannot be compared (ge_g: builtins.generator", "0"),
         ("open_file", "of", "its input of_f cannot be compared (of_f: _io.TextIOWrapper", "'one'"),
         ("connection", "co", "its input co_c cannot be compared (co_c: sqlite3.Connection", "(1,)"),
-        ("unserialisable", "us", "m.cb[0]: _thread.lock cannot be saved", "1"),
         ("thread", "th", "thread waits still runs code of the notebook", ""),
         ("task", "ta", "task late still runs code of the notebook", "[True]"),
     ],
