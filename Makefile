@@ -1,5 +1,5 @@
 # Each target does its own set-up: .venv with the versions locked in .ci/locks, the project editable.
-.PHONY: help demo test lint types test-matrix lab bench docs pictures lock clean
+.PHONY: help demo test lint types test-matrix test-long lab bench docs table pictures lock clean
 .DEFAULT_GOAL := help
 export PYTHON
 BIN := .venv/bin
@@ -23,6 +23,9 @@ lint: setup  ## Run ruff and the layer contracts
 types: setup  ## Run mypy in strict mode
 	$(BIN)/mypy durable_nb
 
+test-long: setup-torch  ## Run what takes a night: thousands of generated notebooks, and the tests with torch
+	HYPOTHESIS_PROFILE=nights $(BIN)/python -m pytest tests/property tests/long
+
 test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
 	@.ci/matrix
 
@@ -37,6 +40,9 @@ docs: setup-docs  ## Build the documentation into docs/_build/html, warnings are
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
 	@echo "built docs/_build/html/index.html"
 
+table: setup  ## Write docs/reference/restored.md anew from what the tests see
+	@$(BIN)/python tests/kernel/restored_table.py
+
 pictures: setup-pictures  ## Take the pictures of README and docs anew (needs a Chromium)
 	@$(BIN)/python docs/pictures/make.py
 
@@ -46,7 +52,7 @@ lock:  ## Write the locked versions anew
 clean:  ## Remove environments, caches and built documentation
 	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: setup setup-lab setup-docs setup-pictures
+.PHONY: setup setup-lab setup-docs setup-pictures setup-torch
 setup:
 	@.ci/setup
 setup-lab:
@@ -55,3 +61,5 @@ setup-docs:
 	@.ci/setup docs
 setup-pictures:
 	@.ci/setup lab pictures
+setup-torch:
+	@.ci/setup torch

@@ -39,6 +39,6 @@ def _of_library(value: object, name: str) -> Summary:
     text = f"{text} {dtype}".strip() if dtype is not None else text
     size = getattr(value, "nbytes", 0)
     if root == "pandas" and hasattr(value, "memory_usage"):
-        used = value.memory_usage(index=True)
+        used = value.memory_usage()  # of frames and series with the index
         size = int(used if isinstance(used, int) else used.sum())
     return Summary(name, text, size if isinstance(size, int) else 0)

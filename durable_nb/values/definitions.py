@@ -42,6 +42,8 @@ DERIVED: Final = frozenset(
         "_unhashable_values_map_",
     }
 )
+# What lru_cache itself puts on a function that it wraps.
+_OF_A_WRAPPER: Final = frozenset({*functools.WRAPPER_ASSIGNMENTS, "__wrapped__", "cache_parameters"})
 _HEAP_TYPE: Final = 1 << 9
 
 
@@ -144,7 +146,8 @@ def _lru_cache(_: Collector, value: Any) -> Parts:
     if inner is None:
         raise CannotReduceError("functools._lru_cache_wrapper", "it has no __wrapped__ function")
     settings = attributes.get("cache_parameters")
-    return ("lru_cache", inner, None if settings is None else settings())
+    own = {name: each for name, each in attributes.items() if name not in _OF_A_WRAPPER}
+    return ("lru_cache", inner, None if settings is None else settings(), own)
 
 
 def _cell(_: Collector, cell: types.CellType) -> Parts:

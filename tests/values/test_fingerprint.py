@@ -531,6 +531,10 @@ def make():
     def inner(): return n[0]
     return inner
 inner = make()
+from functools import lru_cache
+@lru_cache
+def cached(v): return v
+cached.note = [1]
 """
 
 
@@ -548,6 +552,7 @@ def _digest(namespace: dict[str, object], name: str) -> bytes:
         ("C", "rate = 3", "rate = 4", True),
         ("C", "k = 2", "k = 3", True),
         ("inner", "n = [0]", "n = [1]", True),
+        ("cached", "note = [1]", "note = [2]", True),
         ("f", "\ndef f(v)", "\n\n# a comment\ndef f(v)", False),
     ],
 )
