@@ -216,16 +216,20 @@ class Places:
         if kind == "part":
             tag = self._walk.parts[id(owner)][0]
             label = LABELS.get(tag, {}).get(place) if type(place) is int else None
-            if label in ("vars", "own", "self"):
+            if label in ("vars", "own", "self", "flat"):
                 return steps, label
             return (*steps, None if label is None else ("attr", label)), ""
         return (*steps, *_steps_inside(kind, place, number, inside)), ""
 
 
-def _steps_inside(kind: str, place: object, number: int, inside: str) -> tuple[Step | None, ...]:
+def _steps_inside(  # noqa: PLR0911 - a table of cases
+    kind: str, place: object, number: int, inside: str
+) -> tuple[Step | None, ...]:
     """Return the steps from a container to what is in it; ``inside`` tells whose container it is."""
     if inside in ("vars", "own") and (kind == "key" or type(place) is not str):
         return (None,)
+    if inside == "flat":
+        return ("attr", "flat"), ("item", place)
     if kind == "key":
         return (("key", number),)
     if kind == "value" and inside == "vars":

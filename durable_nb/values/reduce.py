@@ -18,7 +18,7 @@ from durable_nb.values.closed_files import FILES, closed_file
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
 from durable_nb.values.kinds import class_dict, class_name, mro_names
-from durable_nb.values.modules import module_fingerprint
+from durable_nb.values.modules import is_local, module_fingerprint
 from durable_nb.values.ordering import sort_key
 from durable_nb.values.registry import registry
 from durable_nb.values.unreadable import CannotReduceError
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 Parts = tuple[Any, ...]
 
 # How a part is reached from its object. "vars": the part is a dict of attributes; "self": the part is a container
-# whose items are the object's own; any other word: the attribute of that name.
+# whose items are the object's own; "flat": what its attribute of that name gives one by one; any other word: the
+# attribute of that name.
 LABELS: Final[dict[str, dict[int, str]]] = {
     "object": {1: "__class__", 2: "vars", 3: "vars"},
     "mapping": {3: "self"},
@@ -47,6 +48,8 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "classmethod": {1: "__func__"},
     "method": {1: "__func__", 2: "__self__"},
     "generator": {2: "bit_generator"},
+    "partial": {2: "func", 3: "args", 4: "keywords", 5: "vars"},
+    "array": {3: "flat"},
 }
 
 _HEAP_TYPE: Final = 1 << 9
@@ -196,7 +199,9 @@ class Reducer:
         reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
         if type(reduced) is str:
             home = getattr(obj, "__module__", None)
-            return ("=global", kind, home if type(home) is str else None, reduced)
+            # Cython's own types are found in no module: by name, since their attributes are Cython's affair.
+            own = kind if is_local(class_name(kind)[0]) and class_name(kind)[0] in sys.modules else class_name(kind)
+            return ("=global", own, home if type(home) is str else None, reduced)
         call, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
         state = arrays.without_caches(kind, state)
         if call is copyreg.__newobj__ and args == (kind,) and not (items or pairs or setter):  # type: ignore[attr-defined]
@@ -318,6 +323,10 @@ def _deque(_: Reducer, value: Any) -> Parts:
     return ("sequence", type(value), value.maxlen, list(value))
 
 
+def _partial(_: Reducer, value: Any) -> Parts:
+    return ("partial", type(value), value.func, value.args, value.keywords, value.__dict__)
+
+
 def _pattern(_: Reducer, value: Any) -> Parts:
     return ("=pattern", value.pattern, value.flags)
 
@@ -349,6 +358,7 @@ def _first_line(error: Exception) -> str:
 def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
     import collections
     import datetime as dt
+    import functools
     import pathlib
     import re
 
@@ -362,6 +372,7 @@ def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
         collections.defaultdict: _mapping,
         collections.Counter: _mapping,
         collections.deque: _deque,
+        functools.partial: _partial,
         re.Pattern: _pattern,
         slice: _slice,
         pathlib.PurePosixPath: _path,
