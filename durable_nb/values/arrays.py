@@ -60,8 +60,22 @@ def without_caches(kind: type, state: Any) -> Any:
     """Return the state of an object without what reading it may change."""
     if type(state) is not dict or not has_caches(kind):
         return state
-    dropped = {"_has_sorted_indices", "_has_canonical_format", "_parents", "_cachedRenderer"}
-    return {name: value for name, value in state.items() if name not in dropped}
+    return {name: state[name] for name in sorted(state) if name not in _CACHES}
+
+
+_CACHES: Final = frozenset(
+    {
+        "_has_sorted_indices",
+        "_has_canonical_format",
+        "_parents",
+        "_cachedRenderer",
+        # Numbers that matplotlib hands out, which start anew in each process and with each copy.
+        "_cid_gen",
+        "_pickled_cids",
+        "_func_cid_map",
+        "_number",
+    }
+)
 
 
 def extent(array: Any) -> tuple[int, int] | None:

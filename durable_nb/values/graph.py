@@ -219,6 +219,8 @@ class Places:
             if label in ("vars", "own", "self", "flat"):
                 return steps, label
             return (*steps, None if label is None else ("attr", label)), ""
+        if inside == "vars" and place in self._walk.made_up.get(id(owner), ()):
+            return (*steps, None), ""
         return (*steps, *_steps_inside(kind, place, number, inside)), ""
 
 

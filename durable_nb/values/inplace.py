@@ -25,7 +25,6 @@ UNCHANGING: Final = ""
 """The form of an object that has no state of its own: it cannot change, or only what is inside of it can."""
 
 _IMMUTABLE_TAGS: Final = frozenset({"arrow", "method", "bound", "property", "staticmethod", "classmethod"})
-_OBJECT_WITH_SLOTS: Final = 4  # parts: tag, kind, attributes, slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def _form_of_instance(obj: object, parts: Parts) -> str | None:
     own = _own_attributes(obj)
     if any("__setstate__" in class_dict(base) for base in type.__dict__["__mro__"].__get__(type(obj))):
         return "state"
-    if parts[0] == "object" and len(parts) == _OBJECT_WITH_SLOTS:
+    if parts[0] == "slotted":
         return "slots"
     if own is not None and parts[0] in ("object", "attributed"):
         # The walk met the dict of attributes itself, or only a copy of it.

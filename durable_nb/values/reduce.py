@@ -32,7 +32,9 @@ Parts = tuple[Any, ...]
 # whose items are the object's own; "flat": what its attribute of that name gives one by one; any other word: the
 # attribute of that name.
 LABELS: Final[dict[str, dict[int, str]]] = {
-    "object": {1: "__class__", 2: "vars", 3: "vars"},
+    "object": {1: "__class__", 2: "vars"},
+    "boxed": {1: "__class__", 2: "_dict"},
+    "slotted": {1: "__class__", 2: "vars", 3: "vars"},
     "mapping": {3: "self"},
     "sequence": {3: "self"},
     "function": {3: "__defaults__", 4: "__kwdefaults__", 5: "__closure__", 6: "vars", 7: "__annotations__"},
@@ -89,12 +91,14 @@ class Reducer:
         namespace: the notebook's globals, which never become part of a value.
         inside: look inside values for which a fingerprint of the user's stands.
         functions: functions reduced by content, in the order they were met.
+        made_up: of dicts of attributes that ``__getstate__`` made, by id: the names that the object has otherwise.
     """
 
     def __init__(self, namespace: dict[str, Any] | None, *, inside: bool = False) -> None:
         self.namespace = namespace
         self.inside = inside
         self.functions: list[types.FunctionType] = []
+        self.made_up: dict[int, frozenset[str]] = {}
         self._parts: dict[int, tuple[object, Parts]] = {}
         self._plans: dict[type, Callable[[Any], Parts]] = {}
         self._alike: dict[type, Callable[[Any], dict[str, Any]]] = {}
@@ -203,13 +207,26 @@ class Reducer:
             own = kind if is_local(class_name(kind)[0]) and class_name(kind)[0] in sys.modules else class_name(kind)
             return ("=global", own, home if type(home) is str else None, reduced)
         call, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
-        state = arrays.without_caches(kind, state)
         if call is copyreg.__newobj__ and args == (kind,) and not (items or pairs or setter):  # type: ignore[attr-defined]
-            return _object(kind, state)
+            return self._object(obj, kind, state)
         listed = None if items is None else list(items)
         keys, values = ([], []) if pairs is None else _unzip(pairs)
         tag = "attributed" if type(state) is dict and state is _attributes(obj) else "reduce"
-        return (tag, kind, call, args, state, listed, keys, values, setter)
+        return (tag, kind, call, args, arrays.without_caches(kind, state), listed, keys, values, setter)
+
+    def _object(self, obj: object, kind: type, state: Any) -> Parts:
+        if type(state) is dict:
+            own = _attributes(obj)
+            if type(own) is not dict or state is own:
+                return ("object", kind, state)
+            if own.get("_dict") is state:  # a mapping around a dict, as matplotlib's spines are
+                return ("boxed", kind, state)
+            state = arrays.without_caches(kind, state)
+            self.made_up[id(state)] = frozenset(name for name in state if own.get(name, self) is not state[name])
+            return ("object", kind, state)
+        if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
+            return ("slotted", kind, *state)
+        return ("state", kind, state)
 
 
 def _attributes(obj: Any) -> object:
@@ -239,14 +256,6 @@ def _flat(parts: Iterable[Any]) -> list[Any]:
         else:
             flat.append(part)
     return flat
-
-
-def _object(kind: type, state: Any) -> Parts:
-    if type(state) is dict:
-        return ("object", kind, state)
-    if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
-        return ("object", kind, *state)
-    return ("state", kind, state)
 
 
 def _attributes_of(kind: type) -> Any:

@@ -80,6 +80,7 @@ class Walk:
         ids: their ids.
         numbered: objects that are hashed once and referred to by number, with their number, in canonical order.
         parts: what the reduced ones among ``numbered`` were reduced to, by id.
+        made_up: as the reducer has it.
         blocked: position, type and reason of the first object that cannot be reduced, or None.
         hides: whether for some object a fingerprint of the user's stands, so that what is inside was not met.
     """
@@ -95,6 +96,7 @@ class Walk:
         self.arrays: list[Any] = []
         self.frames: list[Any] = []
         self.blocked: tuple[int, CannotReduceError] | None = None
+        self.made_up = reducer.made_up
         self.hides = False
         self._reducer = reducer
         self._stop = stop
