@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any, cast
 
 from durable_nb.core import module_attributes, streams
+from durable_nb.core.changes import ConditionChange
 from durable_nb.core.environ import changed_variable, depends_on_folder, variables_named
 from durable_nb.core.recording import Unrecordable
 from durable_nb.store.records import FileRecord
 from durable_nb.values.dependencies import FileDependency, changed, relative
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
     from types import CodeType
 
@@ -22,7 +23,15 @@ if TYPE_CHECKING:
 
 
 def stale(record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: Callable[[], bool]) -> str | None:
-    """Return why a recorded step no longer stands for a run, or None when it does.
+    """Return why a recorded step no longer stands for a run, or None when it does; arguments as for ``changes``."""
+    first = next(changes(record, root, names, seeded=seeded), None)
+    return first.line if first is not None else None
+
+
+def changes(
+    record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: Callable[[], bool]
+) -> Iterator[ConditionChange]:
+    """Yield what a recorded step depends on that no longer holds.
 
     Args:
         record: the whole row.
@@ -31,22 +40,21 @@ def stale(record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: C
         seeded: says whether code that ran here sets random streams; asked only if that matters.
     """
     extra = record.extra or {}
-    why = _changed(record.files, root, "") or _changed(_rows(extra.get("left", ())), root, ", which it wrote,")
-    if why:
-        return why
+    yield from _changed(record.files, root, "")
+    yield from _changed(_rows(extra.get("left", ())), root, ", which it wrote,")
     if "folder" in extra and extra["folder"] != _folder(root):
-        return "the current folder is another"
+        yield ConditionChange("folder", "the current folder", "the current folder is another")
     variable = changed_variable(extra.get("environ", {}))
     if variable:
-        return f"environment variable {variable} has another value"
+        line = f"environment variable {variable} has another value"
+        yield ConditionChange("environment variable", variable, line)
     attribute = module_attributes.changed(extra.get("attributes", {}), names)
     if attribute:
-        return f"{attribute} has another value"
+        yield ConditionChange("module attribute", attribute, f"{attribute} has another value")
     before = extra.get("streams")
-    if before and (extra.get("seeded") or seeded()):
-        differs = streams.states_differ(before)
-        return f"the random stream {differs} is in another state" if differs else None
-    return None
+    differs = streams.states_differ(before) if before and (extra.get("seeded") or seeded()) else None
+    if differs:
+        yield ConditionChange("random stream", differs, f"the random stream {differs} is in another state")
 
 
 class Conditions:
@@ -116,13 +124,13 @@ class Conditions:
         return extra
 
 
-def _changed(files: Iterable[FileRecord], root: Path, role: str) -> str | None:
+def _changed(files: Iterable[FileRecord], root: Path, role: str) -> Iterator[ConditionChange]:
     for file in files:
         kind = cast("Kind", file.kind)
         why = changed(FileDependency(file.path, kind, file.size, file.mtime_ns, file.digest), root)
         if why:
-            return f"{file.path}{role} {why.removeprefix(file.path).strip()}" if role else why
-    return None
+            line = f"{file.path}{role} {why.removeprefix(file.path).strip()}" if role else why
+            yield ConditionChange("file", file.path, line)
 
 
 def _rows(left: Iterable[list[Any]]) -> list[FileRecord]:

@@ -12,7 +12,7 @@ from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.partial import RESULT, encode_part, path_of_output
 from durable_nb.notebook.summary import summarise
-from durable_nb.store.records import InputRecord, OutputRecord, Payload, StepRecord
+from durable_nb.store.records import OutputRecord, Payload, StepRecord
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import environment
 
@@ -137,15 +137,6 @@ class Capture:
         shown = summarise(value)
         return OutputRecord(name, shown.type, shown.text, shown.size)
 
-    def _inputs(self) -> tuple[InputRecord, ...]:
-        inputs = self._step.inputs
-        digests = inputs.fingerprints.each
-        rows = []
-        for name, value in inputs.values.items():
-            shown = summarise(value)
-            rows.append(InputRecord(name, shown.type, shown.text, digests[name].hex() if name in digests else ""))
-        return tuple(rows)
-
     def _row(self, status: str, **details: Any) -> StepRecord:
         step = self._step
         return StepRecord(
@@ -167,7 +158,7 @@ class Capture:
             cell_id=step.cell.cell_id,
             reason=step.reason,
             environment=environment(),
-            inputs=self._inputs(),
+            inputs=tuple(step.input_records.values()),
             displays=step.tee.displays,
             **details,
         )

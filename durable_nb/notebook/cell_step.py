@@ -11,6 +11,7 @@ import xxhash
 
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
+from durable_nb.core.changes import MAX_NAMED
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
@@ -25,7 +26,8 @@ from durable_nb.core.watch import CallWatch
 from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.notebook.body import CellBody, bind_result
 from durable_nb.notebook.capture import Capture
-from durable_nb.notebook.checkpoints import LABEL_LENGTH, MAX_NAMED
+from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.explain import Seen
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
@@ -49,7 +51,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from durable_nb.core.attempts import AttemptLog
-    from durable_nb.core.clock import Clock
+    from durable_nb.core.changes import MAX_NAMED
+from durable_nb.core.clock import Clock
     from durable_nb.core.events import EventKind
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.watch import NamedFiles
@@ -57,7 +60,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.namespace import Snapshot
     from durable_nb.notebook.notebook import Notebook
-    from durable_nb.store.records import StepRecord
+    from durable_nb.store.records import InputRecord, Record, StepRecord
     from durable_nb.values.fingerprint import Fingerprints
 
 
@@ -161,6 +164,7 @@ class CellStep(CellRun):
         self.saved_bytes = 0
         self.started_at = 0.0
         self.inputs = NO_INPUTS
+        self.input_records: dict[str, InputRecord] = {}
         self.named: NamedFiles = ()
         self._scope = notebook.scopes.find(cell, options.name, code.digest.hex())
         self._pass: ScopePass | None = None
@@ -185,6 +189,7 @@ class CellStep(CellRun):
                 self.reason = why_stale(record, self) or ""
                 if not self.reason:
                     yield record
+        self.input_records = self.inputs.records
         self.reason = self.reason or self.notebook.checkpoints.what_changed(self)
         self.started_at = self.clock.now()
         self.named = files_named(self.code, self.inputs, self.session.root)
@@ -285,7 +290,7 @@ class CellStep(CellRun):
             self._check_flags(record)
         if record.status == "partial":
             self.announce("partial", reason=f"{partial_text(record)}; {flags_to_replay(record)} replays it without")
-        records = (CodeRecord(self.code.digest.hex(), self.source), record)
+        records: tuple[Record, ...] = (CodeRecord(self.code.digest.hex(), self.source), *self._helpers(), record)
         return Transaction(self.session, records, partial(self._committed, record))
 
     def _check_flags(self, record: StepRecord) -> None:
@@ -313,6 +318,14 @@ class CellStep(CellRun):
         self.session.committed(record)
         self.notebook.checkpoints.add(OwnStep(record))
 
+    def _helpers(self) -> Iterator[CodeRecord]:
+        """Yield the sources of the functions, classes and modules among the inputs that the ledger does not have."""
+        for each in self.input_records.values():
+            if each.fingerprint and not self.session.ledger.knows_source(each.fingerprint):
+                source = self.inputs.source(each.name)
+                if source:
+                    yield CodeRecord(each.fingerprint, source)
+
     def _assigned_module(self) -> str | None:
         attribute = module_attributes.assigned(self.codes(), self.notebook.namespace.names)
         return f"it assigns {attribute}, which a replay would not assign again" if attribute else None
@@ -332,6 +345,16 @@ class CellStep(CellRun):
     def depends(self) -> tuple[FileDependency, ...]:
         """Return the files named with ``--depends``, as they are now."""
         return tuple(observe(path, "file", self.session.root) for path in self.options.depends)
+
+    def seen(self) -> Seen:
+        """Return what this run is made of."""
+        return Seen(self.code.digest.hex(), self.input_records, self._source)
+
+    def _source(self, digest: str) -> str:
+        if digest == self.code.digest.hex():
+            return self.source
+        name = next((each.name for each in self.input_records.values() if each.fingerprint == digest), None)
+        return self.inputs.source(name) if name is not None else ""
 
     def codes(self) -> list[CodeType]:
         """Return the code of the cell and of every function it reaches."""

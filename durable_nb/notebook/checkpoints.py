@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from durable_nb.core.changes import in_a_line
 from durable_nb.core.conditions import stale
+from durable_nb.notebook.explain import Seen, compare
 from durable_nb.notebook.summary import summarise
 from durable_nb.values.fingerprint import fingerprint_roots
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
-MAX_NAMED = 3
 LABEL_LENGTH = 8
 """A step without a name is shown by this many hex digits of its code's digest."""
 NO_SCOPE = 0
@@ -88,11 +89,18 @@ class Checkpoints:
             return ""
         if earlier.key == step.key:
             return step.reason
-        changes = list(self._differences(earlier, step))
-        shown = ", ".join(changes[:MAX_NAMED]) + (
-            f" and {len(changes) - MAX_NAMED} more" if len(changes) > MAX_NAMED else ""
-        )
-        return f"{shown} changed" if changes else "the same cell ran before with these inputs"
+        found = compare(self.seen(earlier), step.seen())
+        return in_a_line(found) or "the same cell ran before with these inputs"
+
+    def seen(self, head: StepRecord) -> Seen:
+        """Return what a recorded run was made of."""
+        record = self.load(head)
+        return Seen(record.code_digest, {each.name: each for each in record.inputs}, self.source)
+
+    def source(self, digest: str) -> str:
+        """Return the recorded source text of a digest, or ""."""
+        ledger = self._session.ledger
+        return ledger.sources([digest]).get(digest, "") if ledger.knows_source(digest) else ""
 
     def changed_now(self, record: StepRecord, notebook: Notebook) -> list[str]:
         """Return what a checkpoint depends on that is another value, or gone, in the notebook as it is now."""
@@ -112,12 +120,6 @@ class Checkpoints:
                 lines.append(f"{each.name}: {other}")
         why = stale(record, self._session.root, notebook.namespace.names, seeded=self._session.seeded)
         return [*lines, why] if why else lines
-
-    def _differences(self, earlier: StepRecord, step: CellStep) -> list[str]:
-        found = ["its code"] if earlier.code_digest != step.code.digest.hex() else []
-        recorded = {row.name: row.fingerprint for row in self.load(earlier).inputs}
-        now = {name: digest.hex() for name, digest in step.inputs.fingerprints.each.items()}
-        return found + [name for name in sorted(recorded.keys() | now.keys()) if recorded.get(name) != now.get(name)]
 
 
 def label(row: StepRecord) -> str:

@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import dataclass
+from functools import cached_property
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import xxhash
 
+from durable_nb.core.changes import ARROW
 from durable_nb.core.recording import texts_in
-from durable_nb.notebook.namespace import CONSTANT_NAMES
+from durable_nb.notebook.namespace import CONSTANT_NAMES, Namespace
+from durable_nb.notebook.summary import summarise
+from durable_nb.store.records import InputRecord
+from durable_nb.values.code import function_facts
 from durable_nb.values.dependencies import named_files
 from durable_nb.values.fingerprint import Fingerprints, fingerprint_roots
 from durable_nb.values.imports import imported
+from durable_nb.values.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
     from types import CodeType
 
     from durable_nb.core.watch import NamedFiles
     from durable_nb.notebook.analysis import CellCode
-from durable_nb.notebook.namespace import Namespace
 
 KEY_FORMAT = b"durable_nb cell 1"
+DEFINITIONS = frozenset(
+    {
+        "function",
+        "type",
+        "abc.ABCMeta",
+        "enum.EnumType",
+        "enum.EnumMeta",
+        "functools._lru_cache_wrapper",
+        "functools.partial",
+        "durable_nb.core.step.Step",
+    }
+)
+"""Types, as rows of inputs name them, of what code defines: told by their source rather than as values."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CellInputs:
     """What goes into a cell.
 
@@ -50,9 +68,49 @@ class CellInputs:
         walks = self.fingerprints.graph.walks.values()
         return [each.__code__ for walk in walks for each in walk.objects if type(each) is FunctionType]
 
+    @cached_property
+    def records(self) -> dict[str, InputRecord]:
+        """The rows that tell of the inputs, by name, as they are when first asked for."""
+        digests, paths = self.fingerprints.each, self._paths()
+        rows = {}
+        for name, value in self.values.items():
+            shown = summarise(value)
+            digest = digests[name].hex() if name in digests else ""
+            rows[name] = InputRecord(name, shown.type, shown.text, digest, ARROW.join(paths.get(name, ())))
+        return rows
+
+    def source(self, name: str) -> str:
+        """Return the source of an input that is a function, a class or a local module; "" of others."""
+        kind = self.records[name].type
+        return source_of(self.values[name], self._functions(name)) if kind in DEFINITIONS or kind == "module" else ""
+
     def may_bind(self, code: CellCode) -> frozenset[str]:
         """Return the names that the cell or a function it reaches may bind or delete."""
         return code.binds.union(*(facts.writes for facts in self.fingerprints.facts))
+
+    def _functions(self, name: str) -> list[FunctionType]:
+        walk = self.fingerprints.graph.walks.get(name)
+        return [each for each in walk.objects if type(each) is FunctionType] if walk is not None else []
+
+    def _paths(self) -> dict[str, tuple[str, ...]]:
+        """Return of each reached global the names through which the cell's code reaches it, by the shortest way."""
+        reached = self.fingerprints.reached
+        paths: dict[str, tuple[str, ...]] = {name: () for name in self.values if name not in reached} if reached else {}
+        pending = list(paths)
+        for name in pending:
+            for read in self._reads(name):
+                if read in reached and read not in paths:
+                    paths[read] = (*paths[name], name)
+                    pending.append(read)
+        return paths
+
+    def _reads(self, name: str) -> Iterator[str]:
+        for function in self._functions(name):
+            facts, module = function_facts(function), function.__globals__.get("__name__")
+            for read in sorted(facts.reads | facts.mentions):
+                yield read
+                yield f"{module}:{read}"
+            yield from (f"import {each}" for each in sorted(facts.imports))
 
 
 NO_INPUTS = CellInputs({}, fingerprint_roots({}, namespace=None), "its inputs were not looked at")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from types import ModuleType
+
+from durable_nb.values.modules import module_version
 
 MAX_TEXT = 80
 
@@ -26,6 +29,8 @@ def summarise(value: object) -> Summary:
         return Summary(name, text, sys.getsizeof(value))
     if kind in (list, tuple, dict, set, frozenset, bytearray):
         return Summary(name, f"{len(value):,} items", sys.getsizeof(value))  # type: ignore[arg-type]
+    if kind is ModuleType:
+        return Summary("module", module_version(value), 0)  # type: ignore[arg-type]
     return _of_library(value, name)
 
 

@@ -103,6 +103,10 @@ class Ledger(LedgerReader):
 
     # ---- writing
 
+    def knows_source(self, digest: str) -> bool:
+        """Say whether the source text of a digest is recorded, so that nobody need look for it."""
+        return digest in self._sources
+
     def write(self, *records: Record) -> Future[None]:
         """Write records in one transaction, together with whatever else is waiting.
 

@@ -200,9 +200,9 @@ class LedgerReader:
 
     def sources(self, digests: Iterable[str]) -> dict[str, str]:
         """Return the source text of those digests that are known."""
-        wanted = set(digests)
-        rows = (codec.from_json(each.row.head) for each in self._log("kind = 'code'"))
-        return {row["digest"]: row["source"] for row in rows if row["digest"] in wanted}
+        found = self._log("kind = 'code' AND list_contains(?::VARCHAR[], head->>'digest')", list(digests))
+        rows = (codec.from_json(each.row.head) for each in found)
+        return {row["digest"]: row["source"] for row in rows}
 
     def referenced_blobs(self) -> set[str]:
         """Return the addresses of all blobs that rows refer to: what gc keeps."""

@@ -40,12 +40,17 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class InputRecord:
-    """One name a step read: its type, a one-line summary, its fingerprint in hex."""
+    """One name a step read: its type, a one-line summary, its fingerprint in hex.
+
+    Attributes:
+        via: through which functions it reads it, outermost first: ``prepare → normalise``; "" when its own code does.
+    """
 
     name: str
     type: str
     summary: str
     fingerprint: str
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,10 @@ _VIEWS = {
     f"{_text('key', 'base_key', 'task', 'code_digest', 'cell_id', 'reason', 'environment')}, "
     "detail->'error'->>'type' AS error_type, detail->'error'->>'message' AS error_message, "
     f"octet_length(body) AS inline_bytes FROM log WHERE {_STEPS}",
-    "inputs": "SELECT id AS step_id, item.name, item.type, item.summary, item.fingerprint "
+    "inputs": "SELECT id AS step_id, item.name, item.type, item.summary, item.fingerprint, item.via "
     + _items(
         "inputs",
-        '{"name":"VARCHAR","type":"VARCHAR","summary":"VARCHAR","fingerprint":"VARCHAR"}',
+        '{"name":"VARCHAR","type":"VARCHAR","summary":"VARCHAR","fingerprint":"VARCHAR","via":"VARCHAR"}',
     ),
     "outputs": "SELECT id AS step_id, item.name, item.type, item.summary, item.size, "
     "item.fingerprint, coalesce(item.deleted, false) AS deleted "

@@ -293,18 +293,25 @@ def _texts(code: CodeType) -> Iterator[str]:
             pending.extend(const)
 
 
+def is_source_of(lines: list[str], code: CodeType) -> bool:
+    """Tell whether these lines, of the file that a code object names, hold its source where it says."""
+    source = "".join(lines)
+    if not source:
+        return False
+    parsed = _parse(source, code.co_filename, code.co_flags & _FUTURES)
+    digest = code_digest(code)
+    return any(code_digest(other) == digest for other in parsed.codes.get(_place(code), ()))
+
+
 def _source_nodes(code: CodeType) -> list[list[ast.AST]]:
     """Return the bodies this code may have been compiled from, or nothing when that is not certain.
 
     More than one when several lambdas share a line: all of them then count.
     """
-    source = "".join(linecache.getlines(code.co_filename))
-    if not source:
+    lines = linecache.getlines(code.co_filename)
+    if not is_source_of(lines, code):
         return []
-    parsed = _parse(source, code.co_filename, code.co_flags & _FUTURES)
-    digest = code_digest(code)
-    if not any(code_digest(other) == digest for other in parsed.codes.get(_place(code), ())):
-        return []
+    parsed = _parse("".join(lines), code.co_filename, code.co_flags & _FUTURES)
     return parsed.bodies.get((code.co_firstlineno, code.co_name), [])
 
 

@@ -94,6 +94,15 @@ def module_fingerprint(module: types.ModuleType) -> bytes:
     return digest.digest()
 
 
+def module_version(module: types.ModuleType) -> str:
+    """Return name and version of an installed module or the standard library; "" for a local one."""
+    name = str(module.__dict__.get("__name__"))
+    if is_local(name):
+        return ""
+    version = _version(module, name)
+    return version if " " in version else f"{name.partition('.')[0]} {version}"
+
+
 def is_local(module_name: str) -> bool:
     """Tell whether a module is the user's own code: the notebook itself, or a file outside installed packages."""
     top = module_name.partition(".")[0]

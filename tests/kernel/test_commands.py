@@ -87,9 +87,9 @@ def test_why_after_an_edit(lab):
     kernel, _ = lab
     edited = CELLS[4] + "\nmore = 2"
     result = kernel.run(edited, "cell-4")
-    assert result.own_lines == ["↻ running aside again: its code changed"]
+    assert result.own_lines == ["↻ running aside again: its code changed (line 4)"]
     assert "because its code changed" in shown(kernel.run("%durable why aside", "why"))
-    assert table(kernel)["aside"].endswith("its code changed")
+    assert table(kernel)["aside"].endswith("its code changed (line 4)")
     assert replayed(kernel.run(CELLS[4], "cell-4"), "aside")
     assert table(kernel)["aside"].split()[1] == "replayed"
 

@@ -32,7 +32,7 @@ def test_steps_are_in_the_order_of_their_first_run(notebook):
     unnamed = list(steps)[2]
     assert steps[unnamed][0].code_digest.startswith(unnamed)
     assert label(steps["load"][0]) == "load"
-    assert steps["load"][1].reason == "scale changed"
+    assert steps["load"][1].reason == "scale changed (int 1 → int 5)"
 
 
 def test_checkpoints_of_a_key_are_newest_first(notebook):
