@@ -56,6 +56,15 @@ class OpenAttempts:
         """Return the open attempts of a step, oldest first."""
         return list(self._open.get(key, ()))
 
+    def newest(self) -> dict[str, AttemptRecord]:
+        """Return the newest open attempt of each step by its name."""
+        found: dict[str, AttemptRecord] = {}
+        for rows in self._open.values():
+            for row in rows:
+                if row.name not in found or row.at >= found[row.name].at:
+                    found[row.name] = row
+        return found
+
     def resume_point(self, key: bytes, max_attempts: int, now: float) -> ResumePoint:
         """Return where a step goes on (DESIGN §5 row 19).
 

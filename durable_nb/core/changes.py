@@ -93,11 +93,10 @@ class InputChange:
 
     @property
     def details(self) -> tuple[str, ...]:
-        """The path, old and new summary, and the first difference."""
-        path = (ARROW.join((*self.via, self.name)),) if self.via else ()
-        same = f"other contents, still {self.was}" if self.was else "other contents"
-        values = self._summaries or same
-        return (*path, values, *([self.difference] if self.difference else []))
+        """The path, and the first difference."""
+        same = f"other contents, still {self.was}" if self.was and self.was == self.now else ""
+        found = self.difference or same
+        return (*_path(self.via, self.name), *([found] if found else []))
 
     @property
     def _summaries(self) -> str:
@@ -164,11 +163,8 @@ class HelperChange:
     @property
     def details(self) -> tuple[str, ...]:
         """The path, and the diff."""
-        path = (ARROW.join((*self.via, self.name)),) if self.via else ()
-        if self.diff:
-            return (*path, *self.diff)
-        same = "same source: a default, a closure or an attribute is another" if self.sources_known else ""
-        return (*path, *([same] if same else []))
+        same = ("same source: a default, a closure or an attribute is another",) if self.sources_known else ()
+        return (*_path(self.via, self.name), *(self.diff or same))
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +198,7 @@ class ModuleChange:
     @property
     def details(self) -> tuple[str, ...]:
         """The path, and the diff."""
-        path = (ARROW.join((*self.via, self.name)),) if self.via else ()
-        return (*path, *self.diff)
+        return (*_path(self.via, self.name), *self.diff)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +226,8 @@ class PackageChange:
 
     @property
     def details(self) -> tuple[str, ...]:
-        """Both versions."""
-        return (f"{self.was}{ARROW}{self.now}",)
+        """Nothing more."""
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +287,10 @@ def in_a_line(changes: tuple[Change, ...], most: int = MAX_NAMED) -> str:
     shown = ", ".join(each.subject for each in named[:most])
     more = f" and {len(named) - most} more" if len(named) > most else ""
     return f"{shown}{more} changed" if len(named) > 1 else named[0].line
+
+
+def _path(via: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return (ARROW.join((*via, name)),) if via else ()
 
 
 def _with_notes(text: str, notes: list[str]) -> str:

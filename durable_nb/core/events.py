@@ -46,7 +46,7 @@ class StepEvent:
         wake: for a failed attempt, ends the backoff early.
         size_bytes: for a completed cell, the size of its checkpoint.
         reason: why a step ran although there was a checkpoint, why it could not be recorded or only in part; for a
-            replay, what it went without.
+            replay, what it went without, and what else is worth knowing about it.
     """
 
     kind: EventKind

@@ -72,6 +72,8 @@ class Capture:
             del unsaved[RESULT]
             left_out.append(RESULT)
         extra |= {key: value for key, value in (("unsaved", unsaved), ("left_out", left_out)) if value}
+        if step.compared_with:
+            extra["compared_with"] = step.compared_with
         if kept:
             extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
         conditions = Conditions(step.watch, step.codes(), self._namespace.names, step.session.root, step.replayed_rows)

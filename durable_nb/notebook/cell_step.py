@@ -27,6 +27,7 @@ from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.notebook.body import CellBody, bind_result
 from durable_nb.notebook.capture import Capture
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.explain import Seen
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
@@ -51,8 +52,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from durable_nb.core.attempts import AttemptLog
-    from durable_nb.core.changes import MAX_NAMED
-from durable_nb.core.clock import Clock
+    from durable_nb.core.clock import Clock
     from durable_nb.core.events import EventKind
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.watch import NamedFiles
@@ -165,6 +165,7 @@ class CellStep(CellRun):
         self.started_at = 0.0
         self.inputs = NO_INPUTS
         self.input_records: dict[str, InputRecord] = {}
+        self.compared_with = 0
         self.named: NamedFiles = ()
         self._scope = notebook.scopes.find(cell, options.name, code.digest.hex())
         self._pass: ScopePass | None = None
@@ -225,12 +226,13 @@ class CellStep(CellRun):
         missing = [*left_out, *lacks(checkpoint)]
         # Unbound, too: what such a name means now is not what the run that is replayed made of it.
         self.notebook.namespace.bind(kept, [*state["deleted"], *missing])
-        self.reason = self.notebook.left_out.note(self.name, missing, self.options.selection)
+        without = self.notebook.left_out.note(self.name, missing, self.options.selection)
+        self.reason = " · ".join(filter(None, (without, *(each.line for each in edited_modules(self.inputs)))))
         self._check_flags(checkpoint)
         if "result" in state and not self.options.selection.leaves_out(RESULT):
             bind_result(self.shell, state["result"])
         show_again(self.shell, checkpoint.displays)
-        self.notebook.decisions[self.name] = "was replayed in this kernel"
+        self._used(checkpoint, "was replayed in this kernel")
         return Outcome(attempts=checkpoint.attempts)
 
     def _inputs_now(self) -> Fingerprints:
@@ -310,11 +312,16 @@ class CellStep(CellRun):
 
     def give_up(self, why: str) -> None:
         """Say that the cell is not checkpointed, and why."""
-        self.unrecordable = why
+        self.unrecordable = self.notebook.unrecorded[self.name] = why
         self.announce("unrecorded", reason=why)
 
+    def _used(self, row: StepRecord, decision: str) -> None:
+        notebook = self.notebook
+        notebook.decisions[self.name], notebook.used[self.name] = decision, row
+        notebook.unrecorded.pop(self.name, None)
+
     def _committed(self, record: StepRecord) -> None:
-        self.notebook.decisions[self.name] = "ran in this kernel"
+        self._used(record, "ran in this kernel")
         self.session.committed(record)
         self.notebook.checkpoints.add(OwnStep(record))
 

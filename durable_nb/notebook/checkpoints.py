@@ -6,16 +6,15 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from durable_nb.core.changes import in_a_line
-from durable_nb.core.conditions import stale
+from durable_nb.errors import CheckpointUntrusted
 from durable_nb.notebook.explain import Seen, compare
-from durable_nb.notebook.summary import summarise
-from durable_nb.values.fingerprint import fingerprint_roots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from durable_nb.core.passes import StoredStep
     from durable_nb.core.session import Session
     from durable_nb.notebook.cell_step import CellStep
-    from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
 LABEL_LENGTH = 8
@@ -67,29 +66,46 @@ class Checkpoints:
 
     def forget(self, ids: set[int]) -> None:
         """Drop rows."""
-        self._rows = [row for row in self._rows if row.id not in ids]
-        self._by_key.clear()
-        rows, self._rows = self._rows, []
-        for row in rows:
-            self.add(self._stored[row.id])
+        kept = [self._stored[row.id] for row in self._rows if row.id not in ids]
+        for index in (self._by_key, self._rows, self._stored):
+            index.clear()
+        for stored in kept:
+            self.add(stored)
+
+    def completed(self) -> Iterator[StepRecord]:
+        """Yield the checkpoints of all steps, newest first, partial ones among them."""
+        return (row for row in reversed(self._rows) if row.status in COMPLETED)
 
     def earlier(self, step: CellStep) -> StepRecord | None:
-        """Return the newest checkpoint of what is the same step to a person: same name, cell id or code."""
-        name, cell_id, digest = step.options.name, step.cell.cell_id, step.code.digest.hex()
-        for row in reversed(self._rows):
-            same = row.name == name if name else (cell_id and row.cell_id == cell_id) or row.code_digest == digest
-            if same and row.status in COMPLETED:
-                return row
-        return None
+        """Return the checkpoint that a run of a step is compared with.
+
+        Of what is the same step to a person (same name, cell id or code) the one used last in this kernel, else
+        the newest; those of equal code before others.
+        """
+        digest = step.code.digest.hex()
+        of = (step.options.name, step.cell.cell_id, digest)
+        used = step.notebook.used.get(step.name)
+        last = [used] if used is not None and used.status in COMPLETED and used.id in self._stored else []
+        found = [*last, *(row for row in self.completed() if _is_of(row, *of))]
+        return next((row for row in found if row.code_digest == digest), found[0] if found else None)
+
+    def before(self, row: StepRecord) -> StepRecord | None:
+        """Return the checkpoint that a recorded run was compared with, if it is still there."""
+        stored = self._stored.get((self.load(row).extra or {}).get("compared_with", 0))
+        return stored.head if stored is not None else None
 
     def what_changed(self, step: CellStep) -> str:
         """Say in a line why no checkpoint answers a step that has one; "" when it never had one."""
         earlier = self.earlier(step)
         if earlier is None:
             return ""
+        step.compared_with = earlier.id
         if earlier.key == step.key:
             return step.reason
-        found = compare(self.seen(earlier), step.seen())
+        try:
+            found = compare(self.seen(earlier), step.seen())
+        except CheckpointUntrusted as error:
+            return str(error)
         return in_a_line(found) or "the same cell ran before with these inputs"
 
     def seen(self, head: StepRecord) -> Seen:
@@ -102,26 +118,13 @@ class Checkpoints:
         ledger = self._session.ledger
         return ledger.sources([digest]).get(digest, "") if ledger.knows_source(digest) else ""
 
-    def changed_now(self, record: StepRecord, notebook: Notebook) -> list[str]:
-        """Return what a checkpoint depends on that is another value, or gone, in the notebook as it is now."""
-        values = notebook.namespace.pick(each.name for each in record.inputs)
-        found = fingerprint_roots(values, namespace=notebook.namespace.names)
-        lines = []
-        for each in record.inputs:
-            now = found.each.get(each.name)
-            if now is None:
-                lines.append(
-                    f"{each.name} is not bound" if each.name not in values else f"{each.name} cannot be compared"
-                )
-            elif now.hex() != each.fingerprint:
-                shown = summarise(values[each.name])
-                was, now_is = f"{each.type} {each.summary}".rstrip(), f"{shown.type} {shown.text}".rstrip()
-                other = f"other contents, still {was}" if was == now_is else f"was {was}, is {now_is}"
-                lines.append(f"{each.name}: {other}")
-        why = stale(record, self._session.root, notebook.namespace.names, seeded=self._session.seeded)
-        return [*lines, why] if why else lines
-
 
 def label(row: StepRecord) -> str:
     """Return what a step is shown as: its name, else the start of its code's digest."""
     return row.name or row.code_digest[:LABEL_LENGTH]
+
+
+def _is_of(row: StepRecord, name: str, cell_id: str, digest: str) -> bool:
+    if name:
+        return row.name == name
+    return bool(cell_id and row.cell_id == cell_id) or row.code_digest == digest

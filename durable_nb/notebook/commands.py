@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from durable_nb.core.history import Table
-from durable_nb.notebook.report import StepReport, StepRow, step_row
+from durable_nb.notebook.diff import diff
+from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
+from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from durable_nb.notebook.extension import DurableNB
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
-COMMANDS = ("status", "why", "show", "rerun", "forget")
+COMMANDS = ("status", "why", "show", "diff", "rerun", "forget")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class _Request:
     name: str
     rows: list[StepRecord]
     from_here: bool
+    numbers: tuple[int, ...] = ()
 
 
 @magics_class
@@ -39,8 +43,8 @@ class DurableMagics(Magics):
         super().__init__(extension.shell)
         self._extension = extension
         self._commands: dict[str, Callable[[_Request], Any]] = {
-            "why": _why,
             "show": _show,
+            "diff": _diff,
             "rerun": self._rerun,
             "forget": self._forget,
         }
@@ -52,8 +56,9 @@ class DurableMagics(Magics):
         ::
 
             %durable                      the notebook's steps: state, when, took, size, attempts, why
-            %durable why NAME             why NAME ran or replayed, and what its checkpoint depends on
-            %durable show NAME            code, inputs, outputs and attempts of its newest checkpoint
+            %durable why NAME             why NAME ran or replayed, what has changed since, and what will happen next
+            %durable show NAME            code, inputs, outputs and attempts of its newest checkpoint; all by number
+            %durable diff NAME [A B]      what its newest two checkpoints hold, compared; or numbers A and B
             %durable rerun NAME [--from]  run NAME again the next time its cell runs; --from: what follows it, too
             %durable forget NAME          remove the checkpoints of NAME
 
@@ -66,6 +71,8 @@ class DurableMagics(Magics):
             raise UsageError("no store is open, so there are no checkpoints: see the line %load_ext durable_nb printed")
         if not words or words == ["status"]:
             return _status(notebook)
+        if words[0] == "why":
+            return _why(notebook, *_arguments(words))
         command = self._commands.get(words[0])
         if command is None:
             raise UsageError(f"%durable {words[0]} is unknown; there are {', '.join(COMMANDS)} (see %durable?)")
@@ -87,36 +94,78 @@ class DurableMagics(Magics):
         )
 
 
-def _request(notebook: Notebook, words: list[str]) -> _Request:
-    flags = [word for word in words[1:] if word.startswith("-")]
-    names = [word for word in words[1:] if not word.startswith("-")]
-    if set(flags) - {"--from"} or (flags and words[0] != "rerun"):
-        raise UsageError(f"%durable {words[0]}: {flags[0]} is unknown (see %durable?)")
+def _arguments(words: list[str], flags: frozenset[str] = frozenset()) -> list[str]:
+    """Return what follows a command, checked.
+
+    Raises:
+        UsageError: a flag is unknown, or there is not one name.
+    """
+    command, *rest = words
+    unknown = [word for word in rest if word.startswith("-") and word not in flags]
+    if unknown:
+        raise UsageError(f"%durable {command}: {unknown[0]} is unknown (see %durable?)")
+    names = [word for word in rest if not word.startswith("-")]
+    if command == "diff" and len(names) == 3 and all(map(str.isdecimal, names[1:])):  # noqa: PLR2004 - NAME A B
+        return names
     if len(names) != 1:
-        raise UsageError(f"%durable {words[0]} takes the name of one step, e.g. %durable {words[0]} load")
-    name, rows = _find(notebook.checkpoints.steps(), names[0])
-    return _Request(notebook, name, rows, bool(flags))
+        more = ", or that and two numbers of its checkpoints" if command == "diff" else ""
+        raise UsageError(f"%durable {command} takes the name of one step, e.g. %durable {command} load{more}")
+    return names
 
 
-def _find(steps: dict[str, list[StepRecord]], asked: str) -> tuple[str, list[StepRecord]]:
-    found = [asked] if asked in steps else [name for name in steps if name.startswith(asked)]
+def _request(notebook: Notebook, words: list[str]) -> _Request:
+    flags = frozenset({"--from"}) if words[0] == "rerun" else frozenset[str]()
+    asked, *numbers = _arguments(words, flags)
+    steps = notebook.checkpoints.steps()
+    name = _find(steps, asked)
+    return _Request(notebook, name, steps[name], "--from" in words, tuple(map(int, numbers)))
+
+
+def _find(known: Iterable[str], asked: str) -> str:
+    """Return the one name that is, or begins with, what was asked for.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    known = list(known)
+    found = [asked] if asked in known else [name for name in known if name.startswith(asked)]
     if len(found) == 1:
-        return found[0], steps[found[0]]
-    known = ", ".join(steps) or "none yet"
-    why = "could be " + ", ".join(found) if found else f"is no step of this notebook; there are {known}"
-    raise UsageError(f"{asked} {why}")
+        return found[0]
+    if found:
+        raise UsageError(f"{asked} could be {', '.join(found)}")
+    near = difflib.get_close_matches(asked, known, 3)
+    there = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none yet'}"
+    raise UsageError(f"{asked} is no step of this notebook; {there}")
 
 
 def _status(notebook: Notebook) -> Table[StepRow]:
     return Table(step_row(name, rows, notebook) for name, rows in notebook.checkpoints.steps().items())
 
 
-def _why(request: _Request) -> StepReport:
-    return StepReport.why(request.notebook, request.name, request.rows)
+def _why(notebook: Notebook, asked: str) -> StepReport:
+    steps = notebook.checkpoints.steps()
+    open_attempts = notebook.session.attempts.newest()
+    name = _find(dict.fromkeys((*steps, *notebook.unrecorded, *open_attempts)), asked)
+    if name in steps:
+        return why(notebook, name, steps[name])
+    if name in notebook.unrecorded:
+        return why_unrecorded(name, notebook.unrecorded[name])
+    return why_unfinished(name, open_attempts[name])
 
 
 def _show(request: _Request) -> StepReport:
-    return StepReport.show(request.notebook, request.name, request.rows)
+    return show(request.notebook, request.name, request.rows)
+
+
+def _diff(request: _Request) -> StepReport:
+    found = numbered(request.rows)
+    chosen = request.numbers or tuple(found)[-2:]
+    absent = [str(number) for number in chosen if number not in found]
+    if len(chosen) < 2 or absent:  # noqa: PLR2004 - it takes two
+        there = f"{len(found)} checkpoint{'' if len(found) == 1 else 's'}"
+        what = f"no checkpoint {absent[0]}" if absent else "nothing to compare"
+        raise UsageError(f"{request.name} has {there}, {what} (see %durable show {request.name})")
+    return diff(request.notebook, request.name, {number: found[number] for number in chosen})
 
 
 def _downstream(notebook: Notebook, name: str) -> list[str]:

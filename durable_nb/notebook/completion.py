@@ -8,6 +8,7 @@ from IPython.core.completer import SimpleCompletion, context_matcher
 
 from durable_nb.notebook.commands import COMMANDS
 from durable_nb.notebook.magics import StepMagics
+from durable_nb.notebook.report import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,8 +41,17 @@ def _offers(extension: DurableNB, line: str, *, first: bool) -> Iterable[str]:
     if first and words[0] == "%%step" and len(words) > 1:
         return [*_flags(), *_names(extension)] if words[-1].startswith("-") or len(words) == 2 else []  # noqa: PLR2004
     if words[0] == "%durable" and len(words) > 1:
-        return COMMANDS if len(words) == 2 else [*_names(extension), "--from"]  # noqa: PLR2004
+        return COMMANDS if len(words) == 2 else _arguments(extension, words)  # noqa: PLR2004
     return []
+
+
+def _arguments(extension: DurableNB, words: list[str]) -> Iterable[str]:
+    """Return what may follow a command: names of steps; of diff then numbers of checkpoints, of rerun its flag."""
+    command, given = words[1], words[2:-1]
+    if command == "diff" and given:
+        rows = extension.notebook.checkpoints.steps().get(given[0], []) if extension.notebook is not None else []
+        return [str(number) for number in numbered(rows) if str(number) not in given[1:]]
+    return ["--from"] if command == "rerun" and given else _names(extension)
 
 
 def _flags() -> list[str]:

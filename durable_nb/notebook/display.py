@@ -43,8 +43,8 @@ class Display:
 
     def _on_cell(self, event: StepEvent) -> None:
         if event.kind == "replayed":
-            without = f" · {event.reason}" if event.reason else ""
-            self.line(f"replayed {event.name} · ran {moment(event.recorded_at)} in {span(event.took_seconds)}{without}")
+            note = f" · {event.reason}" if event.reason else ""
+            self.line(f"replayed {event.name} · ran {moment(event.recorded_at)} in {span(event.took_seconds)}{note}")
         elif event.kind == "attempt_started" and event.attempt == 1 and event.reason:
             self.line(f"running {event.name} again: {event.reason}")
         elif event.kind == "attempt_started" and event.attempt > 1 and self._progress is None:

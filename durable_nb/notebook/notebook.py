@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.session import Session
+    from durable_nb.store.records import StepRecord
 
 
 class Notebook:
@@ -32,6 +33,8 @@ class Notebook:
         decisions: label -> what the step did last in this kernel.
         snapshot_bytes: how much of its inputs a step that is retried copies, to start each attempt from.
         left_out: the names that replays went without.
+        used: label -> the row that its last run or replay in this kernel made or used.
+        unrecorded: label -> why its last run in this kernel was not checkpointed.
     """
 
     def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int) -> None:
@@ -44,6 +47,8 @@ class Notebook:
         self.rerun: set[str] = set()
         self.decisions: dict[str, str] = {}
         self.left_out = LeftOut()
+        self.unrecorded: dict[str, str] = {}
+        self.used: dict[str, StepRecord] = {}
         self.step_pass: ScopePass | None = None
         self.snapshot_bytes = snapshot_bytes
 

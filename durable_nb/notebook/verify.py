@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from durable_nb.core.changes import ConditionChange
 from durable_nb.core.conditions import stale
 from durable_nb.notebook.partial import why_incomplete
 from durable_nb.values.fingerprint import fingerprint_roots
 
 if TYPE_CHECKING:
     from durable_nb.notebook.cell_step import CellStep
+    from durable_nb.notebook.namespace import Namespace
     from durable_nb.store.records import StepRecord
 
 
@@ -40,14 +42,19 @@ def _conditions(record: StepRecord, step: CellStep) -> str | None:
 
 
 def _kept_names(record: StepRecord, step: CellStep) -> str | None:
+    found = changed_kept_name(record, step.notebook.namespace)
+    return found.line if found is not None else None
+
+
+def changed_kept_name(record: StepRecord, namespace: Namespace) -> ConditionChange | None:
     """Check names that the cell may bind but left as they were: their value then is part of what it depends on."""
     kept: dict[str, str] = (record.extra or {}).get("kept", {})
     if not kept:
         return None
-    namespace = step.notebook.namespace
     found = fingerprint_roots(namespace.pick(kept), namespace=namespace.names)
     for name, digest in kept.items():
         now = found.each.get(name)
         if now is None or name in found.opaque or now.hex() != digest:
-            return f"{name}, which it may bind but left as it was, is another value now"
+            line = f"{name}, which it may bind but left as it was, is another value now"
+            return ConditionChange("kept name", name, line)
     return None

@@ -76,7 +76,7 @@ def test_why(lab):
     assert "What changed since" not in page
     kernel.run("scale = 7", "other")
     changed = shown(kernel.run("%durable why fit", "why"))
-    assert "  scale: was int 2, is int 7" in changed.splitlines()
+    assert "  scale changed (int 2 → int 7)" in changed.splitlines()
     kernel.run("scale = 2", "other")
     rich = kernel.run("%durable why fit", "why").foreign[0]["data"]["text/html"]
     assert rich.startswith("<strong>fit ran in this kernel</strong>")
@@ -127,7 +127,7 @@ def test_errors_are_one_line(lab):
     """Unknown commands, steps and flags, and missing names: one line that says what there is."""
     kernel, _ = lab
     for line, expected in {
-        "%durable wat": "UsageError: %durable wat is unknown; there are status, why, show, rerun, forget",
+        "%durable wat": "UsageError: %durable wat is unknown; there are status, why, show, diff, rerun, forget",
         "%durable show nope": "UsageError: nope is no step of this notebook; there are load, fit, plot, aside,",
         "%durable why": "UsageError: %durable why takes the name of one step, e.g. %durable why load",
         "%durable why load fit": "UsageError: %durable why takes the name of one step",

@@ -60,19 +60,6 @@ def test_forget(notebook):
     assert found.checkpoints.of(load.key) == []
 
 
-def test_what_changed_since(notebook):
-    """An input with another value is told with both, one that was deleted as gone; equal ones are not told."""
-    found = notebook("scale = 1\nother = 2", "%%step load\nrows = [scale, other]")
-    (row,) = found.checkpoints.steps()["load"]
-    row = found.session.ledger.load(row.id)
-    assert found.checkpoints.changed_now(row, found) == []
-    notebook("scale = 'many'\ndel other")
-    assert sorted(found.checkpoints.changed_now(row, found)) == [
-        "other is not bound",
-        "scale: was int 1, is str 'many'",
-    ]
-
-
 def test_at_most_three_changes_are_named(notebook):
     """A step of which everything changed names three inputs and counts the rest."""
     names = [f"v{n}" for n in range(6)]

@@ -8,7 +8,7 @@ import re
 import pytest
 from IPython.core.error import UsageError
 
-from durable_nb.notebook.report import StepReport
+from durable_nb.notebook.report import Section, StepReport
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_show_lists_everything(ran):
 
 def test_reports_escape_what_they_show():
     """Code and values cannot inject markup."""
-    report = StepReport("<i>", (("a & b", ("<script>",)), ("empty", ())))
+    report = StepReport("<i>", (Section("a & b", ("<script>",)), Section("empty", ())))
     page = report._repr_html_()
     for text in ("<strong>&lt;i&gt;</strong>", ">a &amp; b</div>", ">&lt;script&gt;</pre>"):
         assert text in page
