@@ -18,6 +18,7 @@ from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
 from durable_nb.core.mutations import NO_MUTATIONS, Redo, find_mutations
 from durable_nb.core.passes import OwnStep
+from durable_nb.core.reasons import LiveFunction
 from durable_nb.core.rebinding import Globals, bind_again
 from durable_nb.core.recording import Unrecordable, encode_connected, texts_in
 from durable_nb.core.scope import Place, StepStatus, at, current_place
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from durable_nb.core.session import Session
     from durable_nb.core.step import Step
     from durable_nb.core.watch import NamedFiles
+    from durable_nb.store.records import CodeRecord, InputRecord
     from durable_nb.values.callkey import CallFingerprint
     from durable_nb.values.fingerprint import Fingerprints
 
@@ -65,11 +67,13 @@ class StepCall:
         self.scope_pass: ScopePass | None = session.pass_here() if session is not None and self.outer is None else None
         self.clock = session.clock if session is not None else SystemClock()
         self.key = b""
-        self.reason = ""
+        self.reason = self.reach = ""
         self.unrecordable = ""
         self.sequence = 0
         self.started_at = 0.0
         self._before: CallFingerprint | None = None
+        self._sources: tuple[CodeRecord, ...] = ()
+        self._reached: tuple[InputRecord, ...] = ()
 
     # -- source → analysis → key → ledger lookup
 
@@ -92,6 +96,8 @@ class StepCall:
                 self.reason = self._stale(record, scope_pass) or ""
                 if not self.reason:
                     yield record
+        self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
+        self._reached = self._describe(scope_pass.session)
         scope_pass.executed += 1
         self.started_at = self.clock.now()
         self._globals = Globals(self._functions(), self.step.func.__globals__)
@@ -107,7 +113,7 @@ class StepCall:
         dynamic = {name for facts in key.facts() for name in facts.dynamic}
         if dynamic:
             self.unrecordable = f"it calls {min(dynamic)}(), so what it reads cannot be known"
-        self._before = found
+        self._before, self.reach = found, found.reach.hex()
         return found.digest
 
     def _stale(self, row: StepRecord, scope_pass: ScopePass) -> str | None:
@@ -227,7 +233,7 @@ class StepCall:
         record = self._capture(outcome, self.scope_pass)
         if outcome.error is not None:
             self.scope_pass.note_error(record.id, outcome.error)
-        records = (*self.scope_pass.begin_records(), record)
+        records = (*self.scope_pass.begin_records(), *self._sources, record)
         return Transaction(self.scope_pass.session, records, partial(self._committed, record))
 
     def _capture(self, outcome: Outcome, scope_pass: ScopePass) -> StepRecord:
@@ -263,13 +269,25 @@ class StepCall:
             attempts=outcome.attempts,
             started_at=self.started_at,
             ended_at=self.clock.now(),
+            code_digest=self.reach,
             reason=self.reason,
             environment=environment(),
             payload=payload,
             error=error,
+            inputs=self._reached,
             files=conditions.files(),
             extra=extra or None,
         )
+
+    def _describe(self, session: Session) -> tuple[InputRecord, ...]:
+        """Return the rows of what the function reaches, where no call of this code has them yet."""
+        if not session.reasons.is_new(self.reach):
+            return ()
+        live = LiveFunction(self.step.func, session.namespace)
+        if live.digest != self.reach:  # another thread changed something meanwhile
+            return ()
+        self._sources = tuple(live.sources())
+        return tuple(live.records.values())
 
     def _mutations(self) -> Mutations:
         """Return what the call changed in its arguments, its object and the globals that it reads."""
@@ -327,6 +345,8 @@ class StepCall:
         self.unrecordable = why
         self.announce("unrecorded", reason=why)
         if self.scope_pass is not None:
+            if self._reached:
+                self.scope_pass.session.reasons.not_described(self.reach)
             self.scope_pass.session.warn_once(f"call {self.name}", f"step {self.name} was not recorded: {why}")
 
     # -- event

@@ -13,6 +13,7 @@ from durable_nb.core.attempts import OpenAttempts
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.events import EventBus
 from durable_nb.core.passes import ScopeIndex, ScopePass
+from durable_nb.core.reasons import CallReasons
 from durable_nb.core.scope import Inheritance, current_place
 from durable_nb.core.streams import script_seeds
 from durable_nb.core.watch import Overlap
@@ -54,6 +55,7 @@ class Session:
         heads: the steps of the ledger without their payloads, oldest first.
         executions: the newest state of each execution of a workflow, by workflow id.
         running: ids of the workflows that run in this process now.
+        reasons: why calls run although calls of the same step are recorded.
         claiming: held while a call finds its execution and enters it, so that two threads cannot both do so.
     """
 
@@ -85,6 +87,7 @@ class Session:
         self._background: ScopePass | None = None
         self.overlap = Overlap(self.seeded)
         self._seeded = False
+        self.reasons = CallReasons(self)
         self._warned: set[str] = set()
         self._lock = threading.RLock()
         watch_loads()

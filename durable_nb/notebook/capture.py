@@ -11,10 +11,10 @@ from durable_nb.core.recording import Unrecordable, encode_connected
 from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.partial import RESULT, encode_part, path_of_output
-from durable_nb.notebook.summary import summarise
 from durable_nb.store.records import OutputRecord, Payload, StepRecord
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import environment
+from durable_nb.values.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,6 +15,7 @@ from durable_nb.core.changes import MAX_NAMED
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
+from durable_nb.core.explain import Seen
 from durable_nb.core.mutations import Redo
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
@@ -28,7 +29,6 @@ from durable_nb.notebook.body import CellBody, bind_result
 from durable_nb.notebook.capture import Capture
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
 from durable_nb.notebook.edited import edited_modules
-from durable_nb.notebook.explain import Seen
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
@@ -329,7 +329,7 @@ class CellStep(CellRun):
         """Yield the sources of the functions, classes and modules among the inputs that the ledger does not have."""
         for each in self.input_records.values():
             if each.fingerprint and not self.session.ledger.knows_source(each.fingerprint):
-                source = self.inputs.source(each.name)
+                source = self.inputs.source(each.fingerprint)
                 if source:
                     yield CodeRecord(each.fingerprint, source)
 
@@ -358,10 +358,7 @@ class CellStep(CellRun):
         return Seen(self.code.digest.hex(), self.input_records, self._source)
 
     def _source(self, digest: str) -> str:
-        if digest == self.code.digest.hex():
-            return self.source
-        name = next((each.name for each in self.input_records.values() if each.fingerprint == digest), None)
-        return self.inputs.source(name) if name is not None else ""
+        return self.source if digest == self.code.digest.hex() else self.inputs.source(digest)
 
     def codes(self) -> list[CodeType]:
         """Return the code of the cell and of every function it reaches."""

@@ -6,8 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from durable_nb.core.changes import in_a_line
+from durable_nb.core.explain import Seen, compare
 from durable_nb.errors import CheckpointUntrusted
-from durable_nb.notebook.explain import Seen, compare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

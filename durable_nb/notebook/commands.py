@@ -13,6 +13,7 @@ from durable_nb.core.history import Table
 from durable_nb.notebook.diff import diff
 from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
+from durable_nb.notebook.why_calls import call_names, why_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -145,12 +146,12 @@ def _status(notebook: Notebook) -> Table[StepRow]:
 def _why(notebook: Notebook, asked: str) -> StepReport:
     steps = notebook.checkpoints.steps()
     open_attempts = notebook.session.attempts.newest()
-    name = _find(dict.fromkeys((*steps, *notebook.unrecorded, *open_attempts)), asked)
+    name = _find(dict.fromkeys((*steps, *notebook.unrecorded, *open_attempts, *call_names(notebook))), asked)
     if name in steps:
         return why(notebook, name, steps[name])
     if name in notebook.unrecorded:
         return why_unrecorded(name, notebook.unrecorded[name])
-    return why_unfinished(name, open_attempts[name])
+    return why_unfinished(name, open_attempts[name]) if name in open_attempts else why_called(notebook, name)
 
 
 def _show(request: _Request) -> StepReport:

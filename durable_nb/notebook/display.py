@@ -29,6 +29,7 @@ class Display:
         self._updated_at = 0.0
         self._failed_attempts = 0
         self._body_finished_at = 0.0
+        self._told: set[str] = set()
 
     def line(self, text: str) -> Line:
         """Say one line."""
@@ -40,6 +41,8 @@ class Display:
             self._retrying(event)
         elif event.step_kind == "cell":
             self._on_cell(event)
+        elif event.step_kind == "call" and event.kind == "attempt_started" and event.attempt == 1:
+            self._on_call(event)
 
     def _on_cell(self, event: StepEvent) -> None:
         if event.kind == "replayed":
@@ -59,6 +62,12 @@ class Display:
             took = event.at - self._body_finished_at
             if took > LONG_SAVE_SECONDS:
                 self.line(f"saved {size(event.size_bytes)} in {span(took)}")
+
+    def _on_call(self, event: StepEvent) -> None:
+        """Say once in a cell, for each step, why its calls run again."""
+        if event.reason and event.name not in self._told:
+            self._told.add(event.name)
+            self.line(f"running {event.name} again: {event.reason}")
 
     def _retrying(self, event: StepEvent) -> None:
         """Show the newest failed attempt in one line that is updated, at most ten times a second."""
@@ -87,6 +96,7 @@ class Display:
             many = "" if self._failed_attempts == 1 else "s"
             self._show_progress(f"{self._failed_attempts} failed attempt{many} retried")
         self._progress, self._failed_attempts = None, 0
+        self._told.clear()
         if scope_pass is not None and scope_pass.replayed:
             many = "" if scope_pass.replayed == 1 else "s"
             again = f"{scope_pass.replayed_name}.fresh(…) or --rerun" if scope_pass.replayed_name else "--rerun"

@@ -10,39 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core.changes import ARROW
+from durable_nb.core.reached import Reached
 from durable_nb.core.recording import texts_in
 from durable_nb.notebook.namespace import CONSTANT_NAMES, Namespace
-from durable_nb.notebook.summary import summarise
-from durable_nb.store.records import InputRecord
-from durable_nb.values.code import function_facts
 from durable_nb.values.dependencies import named_files
 from durable_nb.values.fingerprint import Fingerprints, fingerprint_roots
 from durable_nb.values.imports import imported
-from durable_nb.values.sources import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
     from types import CodeType
 
     from durable_nb.core.watch import NamedFiles
     from durable_nb.notebook.analysis import CellCode
+    from durable_nb.store.records import InputRecord
 
 KEY_FORMAT = b"durable_nb cell 1"
-DEFINITIONS = frozenset(
-    {
-        "function",
-        "type",
-        "abc.ABCMeta",
-        "enum.EnumType",
-        "enum.EnumMeta",
-        "functools._lru_cache_wrapper",
-        "functools.partial",
-        "durable_nb.core.step.Step",
-    }
-)
-"""Types, as rows of inputs name them, of what code defines: told by their source rather than as values."""
 
 
 @dataclass(frozen=True)
@@ -71,46 +55,16 @@ class CellInputs:
     @cached_property
     def records(self) -> dict[str, InputRecord]:
         """The rows that tell of the inputs, by name, as they are when first asked for."""
-        digests, paths = self.fingerprints.each, self._paths()
-        rows = {}
-        for name, value in self.values.items():
-            shown = summarise(value)
-            digest = digests[name].hex() if name in digests else ""
-            rows[name] = InputRecord(name, shown.type, shown.text, digest, ARROW.join(paths.get(name, ())))
-        return rows
+        return Reached(self.values, self.fingerprints).records()
 
-    def source(self, name: str) -> str:
-        """Return the source of an input that is a function, a class or a local module; "" of others."""
-        kind = self.records[name].type
-        return source_of(self.values[name], self._functions(name)) if kind in DEFINITIONS or kind == "module" else ""
+    def source(self, digest: str) -> str:
+        """Return the source of the function, class or local module of a fingerprint; "" where it is none of them."""
+        found = next((each for each in self.records.values() if each.fingerprint == digest), None)
+        return Reached(self.values, self.fingerprints).source(found) if found is not None and digest else ""
 
     def may_bind(self, code: CellCode) -> frozenset[str]:
         """Return the names that the cell or a function it reaches may bind or delete."""
         return code.binds.union(*(facts.writes for facts in self.fingerprints.facts))
-
-    def _functions(self, name: str) -> list[FunctionType]:
-        walk = self.fingerprints.graph.walks.get(name)
-        return [each for each in walk.objects if type(each) is FunctionType] if walk is not None else []
-
-    def _paths(self) -> dict[str, tuple[str, ...]]:
-        """Return of each reached global the names through which the cell's code reaches it, by the shortest way."""
-        reached = self.fingerprints.reached
-        paths: dict[str, tuple[str, ...]] = {name: () for name in self.values if name not in reached} if reached else {}
-        pending = list(paths)
-        for name in pending:
-            for read in self._reads(name):
-                if read in reached and read not in paths:
-                    paths[read] = (*paths[name], name)
-                    pending.append(read)
-        return paths
-
-    def _reads(self, name: str) -> Iterator[str]:
-        for function in self._functions(name):
-            facts, module = function_facts(function), function.__globals__.get("__name__")
-            for read in sorted(facts.reads | facts.mentions):
-                yield read
-                yield f"{module}:{read}"
-            yield from (f"import {each}" for each in sorted(facts.imports))
 
 
 NO_INPUTS = CellInputs({}, fingerprint_roots({}, namespace=None), "its inputs were not looked at")

@@ -9,12 +9,12 @@ import xxhash
 
 from durable_nb.core.changes import ConditionChange, InputChange, Unbound, Unloadable, in_a_line
 from durable_nb.core.conditions import changes as changed_conditions
+from durable_nb.core.explain import Seen, compare
 from durable_nb.errors import CheckpointUntrusted
 from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.display import moment
 from durable_nb.notebook.edited import edited_modules
-from durable_nb.notebook.explain import Seen, compare
 from durable_nb.notebook.inputs import read_inputs
 from durable_nb.notebook.partial import partial_text
 from durable_nb.notebook.recorded import RecordedValues
@@ -175,7 +175,4 @@ class _Forecast:
         return tuple(each.name for each in self._checkpoints.load(self._newest).inputs)
 
     def _source(self, digest: str) -> str:
-        if digest == self._code.digest.hex():
-            return self._code.source
-        name = next((each.name for each in self._inputs.records.values() if each.fingerprint == digest), None)
-        return self._inputs.source(name) if name is not None else ""
+        return self._code.source if digest == self._code.digest.hex() else self._inputs.source(digest)

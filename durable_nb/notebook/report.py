@@ -10,10 +10,11 @@ from durable_nb.core.changes import ARROW
 from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.display import moment, size, span
 from durable_nb.notebook.partial import output_note, partial_text
+from durable_nb.values.callkey import FUNCTION
 
 if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
-    from durable_nb.store.records import OutputRecord, StepRecord
+    from durable_nb.store.records import InputRecord, OutputRecord, StepRecord
 
 _CLASSES = frozenset({"type", "abc.ABCMeta", "enum.EnumType"})
 _HEADING = "margin-top:.6em;color:var(--jp-ui-font-color2, gray)"
@@ -141,11 +142,14 @@ def _checkpoints(notebook: Notebook, rows: list[StepRecord]) -> tuple[str, ...]:
 
 
 def inputs_of(record: StepRecord) -> tuple[str, ...]:
-    """Return a line for each input, with the function that reads it where the step's own code does not."""
-    return tuple(
-        _value(each.name, each.type, each.summary) + (f" (read by {each.via.split(ARROW)[-1]})" if each.via else "")
-        for each in record.inputs
-    )
+    """Return a line for each input."""
+    return tuple(map(value_line, record.inputs))
+
+
+def value_line(each: InputRecord) -> str:
+    """Return a line about an input, with the function that reads it where the step's own code does not."""
+    reader = each.via.split(ARROW)[-1]
+    return _value(each.name, each.type, each.summary) + (f" (read by {reader})" if reader not in ("", FUNCTION) else "")
 
 
 def _output(record: StepRecord, output: OutputRecord) -> str:

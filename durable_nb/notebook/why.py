@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from durable_nb.core.explain import compare
 from durable_nb.errors import CheckpointUntrusted
 from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.display import moment, span
-from durable_nb.notebook.explain import compare
 from durable_nb.notebook.outlook import Outlook, outlook
 from durable_nb.notebook.partial import partial_text
 from durable_nb.notebook.recorded import RecordedValues
@@ -38,10 +38,10 @@ def why(notebook: Notebook, name: str, rows: list[StepRecord]) -> StepReport:
         f"{name} {state}",
         (
             Section("", tuple(filter(None, (_last_run(notebook, newest), _lacking(notebook, newest))))),
-            Section("What had changed then", _cut(_page(_changed_then(notebook, newest)), MAX_CHANGES), diff=True),
-            Section("What changed since", _cut(_page((*ahead.changes, *ahead.notes)), MAX_CHANGES), diff=True),
+            Section("What had changed then", cut(page(_changed_then(notebook, newest)), MAX_CHANGES), diff=True),
+            Section("What changed since", cut(page((*ahead.changes, *ahead.notes)), MAX_CHANGES), diff=True),
             Section("The next time its cell runs, it", (ahead.verdict,)),
-            Section("Its checkpoint depends on its code and", _cut(_depends(notebook, newest), MAX_DEPENDS)),
+            Section("Its checkpoint depends on its code and", cut(_depends(notebook, newest), MAX_DEPENDS)),
         ),
     )
 
@@ -94,7 +94,8 @@ def _changed_then(notebook: Notebook, newest: StepRecord) -> tuple[Change, ...]:
     return compare(old, new, between)
 
 
-def _page(changes: Iterable[Change]) -> tuple[str, ...]:
+def page(changes: Iterable[Change]) -> tuple[str, ...]:
+    """Return changes as lines, their details below them."""
     lines: list[str] = []
     for each in changes:
         lines += [each.line, *(f"    {line}" for line in each.details)]
@@ -106,5 +107,6 @@ def _depends(notebook: Notebook, newest: StepRecord) -> tuple[str, ...]:
     return inputs_of(record) + files_of(record)
 
 
-def _cut(lines: tuple[str, ...], most: int) -> tuple[str, ...]:
+def cut(lines: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """Return so many lines at most, the last of which tells of the rest."""
     return lines if len(lines) <= most else (*lines[: most - 1], f"… {len(lines) - most + 1} more lines")

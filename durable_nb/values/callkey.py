@@ -34,12 +34,14 @@ class CallFingerprint:
 
     Attributes:
         digest: 16 bytes for function, reached globals and arguments.
+        reach: 16 bytes for the function and what it reaches, without the arguments.
         full: the fingerprints in full, for calls that may touch mutable objects: the roots are ``ARGS``
             (a tuple, ``self`` first), ``KWARGS`` and ``FUNCTION``; None when function, globals and arguments
             are all immutable.
     """
 
     digest: bytes
+    reach: bytes
     full: Fingerprints | None
 
 
@@ -48,6 +50,7 @@ class _Watch:
     """What must be the same objects as before for a reach digest to hold."""
 
     digest: bytes
+    reach: bytes
     names: tuple[tuple[dict[str, Any], str, object], ...]
     functions: tuple[tuple[types.FunctionType, types.CodeType, object, object], ...]
     cells: tuple[tuple[types.CellType, object], ...]
@@ -91,6 +94,7 @@ class CallKey:
         self._namespace = namespace
         self._watch: _Watch | None = None
         self._facts: tuple[CodeFacts, ...] = ()
+        self._own: frozenset[str] | None = None
 
     def fingerprint(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CallFingerprint:
         """Fingerprint one call, with the globals as they are now.
@@ -106,12 +110,12 @@ class CallKey:
         if watch is not None:
             packed = _pack(args, kwargs)
             if packed is not None:
-                return CallFingerprint(xxhash.xxh3_128_digest(watch.digest + packed), None)
+                return CallFingerprint(xxhash.xxh3_128_digest(watch.digest + packed), watch.reach, None)
         ordered = {name: kwargs[name] for name in sorted(kwargs)}
         roots = {FUNCTION: self._func, ARGS: args, KWARGS: ordered}
         full = fingerprint_roots(roots, namespace=self._namespace)
         self._facts = full.facts
-        return CallFingerprint(full.digest, full)
+        return CallFingerprint(full.digest, reach_digest(full.each, self._own), full)
 
     def facts(self) -> tuple[CodeFacts, ...]:
         """Return what is known of the code of the function and of those it reaches, as last fingerprinted."""
@@ -129,7 +133,7 @@ class CallKey:
             return None
         version = registry.version
         reach = fingerprint_roots({FUNCTION: self._func}, namespace=self._namespace)
-        self._facts = reach.facts
+        self._facts, self._own = reach.facts, frozenset(reach.each)
         functions: dict[int, types.FunctionType] = {}
         cells: dict[int, tuple[types.CellType, object]] = {}
         for node in _nodes(reach):
@@ -143,6 +147,7 @@ class CallKey:
             return None
         return _Watch(
             reach.digest,
+            reach_digest(reach.each),
             tuple(self._names(functions.values())),
             tuple((f, f.__code__, f.__defaults__, f.__kwdefaults__) for f in functions.values()),
             tuple(cells.values()),
@@ -161,6 +166,18 @@ class CallKey:
                 if (id(scope), name) not in seen:
                     seen.add((id(scope), name))
                     yield scope, name, scope.get(name, _ABSENT)
+
+
+def reach_digest(each: Mapping[str, bytes], own: frozenset[str] | None = None) -> bytes:
+    """Return 16 bytes for a function and the globals it reaches, from their fingerprints by name.
+
+    Args:
+        each: the fingerprints; those of arguments do not count.
+        own: the names that the function reaches by itself, where arguments may reach more.
+    """
+    names = sorted(each.keys() - {ARGS, KWARGS} if own is None else own & each.keys())
+    parts = (part for name in names for part in (name.encode("utf-8", "surrogatepass"), b"\0", each[name]))
+    return xxhash.xxh3_128_digest(b"".join(parts))
 
 
 def _nodes(reach: Fingerprints) -> Iterator[object]:

@@ -217,13 +217,20 @@ def test_methods_of_notebook_classes(story):
     assert story["method"].value == "['a/1', 'b/1']"
 
 
-@pytest.mark.parametrize(("scene", "value"), [("global_edit", "12"), ("code_edit", "5"), ("helper_edit", "-4")])
-def test_an_edit_of_what_a_call_depends_on_calls_again(story, scene, value):
-    """A global that the function reads, its code, or the code of a helper."""
+@pytest.mark.parametrize(
+    ("scene", "value", "line"),
+    [
+        ("global_edit", "12", "↻ running ge again: ge_rate changed (int 2 → int 3)"),
+        ("code_edit", "5", "↻ running co again: its code changed (line 4)"),
+        ("helper_edit", "-4", "↻ running he again: hp changed"),
+    ],
+)
+def test_an_edit_of_what_a_call_depends_on_calls_again(story, scene, value, line):
+    """A global that the function reads, its code, or the code of a helper; the line says which."""
     assert sum(story[scene].hits_first.values()) == 1
     assert sum(story[scene].hits_again.values()) == 1
     assert story[scene].value == value
-    assert story[scene].lines == ""
+    assert story[scene].lines == line
 
 
 def test_arguments_count_by_value(story):

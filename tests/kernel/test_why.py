@@ -364,3 +364,47 @@ def test_the_terminal(start_terminal, tmp_path):
     terminal.run("k = 3")
     assert "↻ running fit again: k changed (int 2 → int 3, read by f)" in terminal.run("%%step fit\nm = f(1)")
     assert "f → k" in terminal.run("%durable why fit")
+
+
+FETCH = "LIMIT = 3\ndef clip(x):\n    return min(x, LIMIT)\n@step\ndef fetch(x):\n    return clip(x)"
+LOOP = "[fetch(x) for x in range(3)]"
+CALLED = "The next time it is called, it:"
+
+
+def test_calls_of_a_step(tmp_path):
+    """Why calls ran is told by the function and what it reaches, once in a cell, also after a restart."""
+    with kernel_in(tmp_path) as kernel:
+        assert [each.own_lines for each in run(kernel, [FETCH, LOOP])] == [[], []]
+        lines = page(kernel, "why fetch")
+        assert lines[0] == "fetch: 3 calls are recorded"
+        assert lines[1].endswith("because no call with its arguments was recorded")
+        assert section(lines, CALLED)[0].startswith("replays with arguments that are recorded")
+        depends = section(lines, "Its calls depend on its code, their arguments and:")
+        assert depends == ["LIMIT: int 3 (read by clip)", "clip: function"]
+        assert kernel.run("fetch(7)", "more").own_lines == []
+        kernel.run("LIMIT = 2", "other")
+        lines = page(kernel, "why fetch")
+        assert section(lines, "What changed since:") == [
+            "LIMIT changed (int 3 → int 2, read by clip)",
+            "    clip → LIMIT",
+        ]
+        assert section(lines, CALLED) == ["runs: LIMIT changed (int 3 → int 2, read by clip)"]
+        assert said(kernel, LOOP, "cell-1") == "↻ running fetch again: LIMIT changed (int 3 → int 2, read by clip)"
+        kernel.kill()
+        kernel.restart()
+        ready(kernel)
+        assert section(page(kernel, "why fetch"), CALLED) == [
+            "cannot be told: the function is not defined in this kernel yet"
+        ]
+        kernel.run(FETCH.replace("LIMIT = 3", "LIMIT = 2").replace("return clip(x)", "# twice\n    return clip(x) * 2"))
+        lines = page(kernel, "why fetch")
+        assert section(lines, "What had changed then:")[0] == "LIMIT changed (int 3 → int 2, read by clip)"
+        assert section(lines, "What changed since:") == [
+            "its code changed (line 4)",
+            "    @@ line 4 @@",
+            "      def fetch(x):",
+            "    -     return clip(x)",
+            "    +     return clip(x) * 2",
+        ]
+        assert said(kernel, LOOP, "cell-1") == "↻ running fetch again: its code changed (line 4)"
+        assert kernel.run(LOOP, "cell-1").own_lines == ["↻ 3 calls replayed (fetch.fresh(…) or --rerun to call again)"]

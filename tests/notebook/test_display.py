@@ -150,7 +150,8 @@ def test_going_on_after_a_death(told):
 
 
 def test_calls_are_quiet(told):
-    """Calls of steps have no lines of their own: the cell's end counts them."""
-    assert (
-        told(event("replayed", "call"), event("attempt_started", "call", reason="x"), event("completed", "call")) == []
-    )
+    """Calls of steps have no lines of their own, the cell's end counts them; but why they run again is said once."""
+    assert told(event("replayed", "call"), event("attempt_started", "call"), event("completed", "call")) == []
+    again = [event("attempt_started", "call", reason=f"{n}.txt changed") for n in range(1000)]
+    assert told(*again) == ["↻ running load again: 0.txt changed"]
+    assert told(*again) == ["↻ running load again: 0.txt changed"]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from durable_nb.core.changes import ARROW, CodeChange, HelperChange, InputChange, ModuleChange, PackageChange
-from durable_nb.notebook.inputs import DEFINITIONS
+from durable_nb.core.reached import DEFINITIONS
+from durable_nb.values.callkey import FUNCTION
 from durable_nb.values.codediff import CodeDiff, code_diff
 from durable_nb.values.sources import MODULE_MARK
 
@@ -29,11 +30,13 @@ class Seen:
         inputs: what it read, by name.
         source: gives the source text of a digest, "" where it is not known: of the cell, and of definitions by
             their fingerprint.
+        first_line: number of the first line of the source, for its reader.
     """
 
     code_digest: str
     inputs: Mapping[str, InputRecord]
     source: Callable[[str], str]
+    first_line: int = BODY_LINE
 
 
 def compare(old: Seen, new: Seen, difference: Callable[[InputRecord], str] = lambda _: "") -> tuple[Change, ...]:
@@ -67,7 +70,7 @@ class _Comparison:
         was, now = self.old.source(self.old.code_digest), self.new.source(self.new.code_digest)
         if not was or not now:
             return CodeChange()
-        diff = code_diff(was, now, first_line=BODY_LINE)
+        diff = code_diff(was, now, first_line=self.new.first_line)
         return CodeChange(diff.lines, diff.at)
 
     def _input(self, was: InputRecord, now: InputRecord) -> Change:
@@ -116,4 +119,6 @@ def _shown(name: str) -> str:
 
 
 def _via(record: InputRecord | None) -> tuple[str, ...]:
-    return tuple(map(_shown, record.via.split(ARROW))) if record is not None and record.via else ()
+    """Return the names on the way to an input; a step's own function is not among them."""
+    names = record.via.split(ARROW) if record is not None and record.via else []
+    return tuple(_shown(name) for name in names if name != FUNCTION)
