@@ -96,6 +96,7 @@ class StepCall:
                 self.reason = self._stale(record, scope_pass) or ""
                 if not self.reason:
                     yield record
+        self.reach = self._before.reach.hex() if self._before is not None else ""
         self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
         self._reached = self._describe(scope_pass.session)
         scope_pass.executed += 1
@@ -113,7 +114,7 @@ class StepCall:
         dynamic = {name for facts in key.facts() for name in facts.dynamic}
         if dynamic:
             self.unrecordable = f"it calls {min(dynamic)}(), so what it reads cannot be known"
-        self._before, self.reach = found, found.reach.hex()
+        self._before = found
         return found.digest
 
     def _stale(self, row: StepRecord, scope_pass: ScopePass) -> str | None:
