@@ -6,7 +6,7 @@ import threading
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from durable_nb.errors import CheckpointUntrusted
+from durable_nb.errors import CheckpointUntrusted, StoreError
 from durable_nb.store.records import CodeRecord
 from durable_nb.values.callkey import FUNCTION, reach_digest
 from durable_nb.values.fingerprint import fingerprint_roots
@@ -102,8 +102,11 @@ class CallReasons:
             return ""
         from durable_nb.core.changes import in_a_line
 
-        live = LiveFunction(func, self._session.namespace)
-        return in_a_line(changes_since(self._session, calls[-1], live.seen())) or UNKNOWN
+        try:
+            live = LiveFunction(func, self._session.namespace)
+            return in_a_line(changes_since(self._session, calls[-1], live.seen())) or UNKNOWN
+        except StoreError:  # closed meanwhile by another thread
+            return UNKNOWN
 
 
 def calls_of(session: Session, name: str) -> list[StepRecord]:

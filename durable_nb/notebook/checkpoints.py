@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from durable_nb.core.changes import in_a_line
 from durable_nb.core.explain import Seen, compare
-from durable_nb.errors import CheckpointUntrusted
+from durable_nb.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ class Checkpoints:
             return step.reason
         try:
             found = compare(self.seen(earlier), step.seen())
-        except CheckpointUntrusted as error:
+        except StoreError as error:
             return str(error)
         return in_a_line(found) or "the same cell ran before with these inputs"
 

@@ -115,7 +115,7 @@ class DurableNB(Configurable):
         session = Session(ledger, namespace=self.shell.user_ns, root=root)
         session.warn = self._warn
         session.bus.subscribe(self.display.on_event)
-        self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20)
+        self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20, str(file or ""))
         self._greet(self.notebook)
 
     def _place(self) -> tuple[Path, Path, Path | None]:

@@ -31,13 +31,14 @@ class Notebook:
         rerun: labels of steps that ``%durable rerun`` asked to run again.
         step_pass: the newest pass through a ``%%step`` cell, while that cell runs.
         decisions: label -> what the step did last in this kernel.
+        file: path of the notebook, "" where it is not known.
         snapshot_bytes: how much of its inputs a step that is retried copies, to start each attempt from.
         left_out: the names that replays went without.
         used: label -> the row that its last run or replay in this kernel made or used.
         unrecorded: label -> why its last run in this kernel was not checkpointed.
     """
 
-    def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int) -> None:
+    def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int, file: str = "") -> None:
         self.shell = shell
         self.session = session
         self.namespace = Namespace(shell)
@@ -51,6 +52,7 @@ class Notebook:
         self.used: dict[str, StepRecord] = {}
         self.step_pass: ScopePass | None = None
         self.snapshot_bytes = snapshot_bytes
+        self.file = file
 
     def forget(self, ids: set[int]) -> Any:
         """Remove rows from the ledger and from what is looked up; returns the future of the commit."""

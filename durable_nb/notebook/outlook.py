@@ -18,6 +18,7 @@ from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.inputs import read_inputs
 from durable_nb.notebook.partial import partial_text
 from durable_nb.notebook.recorded import RecordedValues
+from durable_nb.notebook.saved import saved_body
 from durable_nb.notebook.verify import changed_kept_name
 
 if TYPE_CHECKING:
@@ -45,7 +46,9 @@ class Outlook:
 
 
 def outlook(notebook: Notebook, label: str, rows: list[StepRecord]) -> Outlook:
-    """Return what will happen when the cell of a step runs next with the code that it ran with last.
+    """Return what will happen when the cell of a step runs next.
+
+    Its code is the one that it ran with here, else that in the notebook's file, else that of its newest row.
 
     Args:
         notebook: what the cells share.
@@ -54,6 +57,9 @@ def outlook(notebook: Notebook, label: str, rows: list[StepRecord]) -> Outlook:
     """
     last = notebook.used.get(label, rows[-1])
     source = notebook.checkpoints.source(last.code_digest)
+    if label not in notebook.used:  # what ran here is newer than what was saved
+        saved = saved_body(notebook.file, last.name, last.cell_id)
+        source = source if saved is None else saved
     try:
         code = analyse_cell(source, transform=notebook.shell.transform_cell)
     except SyntaxError:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_LINES: Final = 14
 MAX_WIDTH: Final = 120
+MAX_TEXT: Final = 128 * 1024
+"""Longer sources are not compared: it takes time that grows with the square of their lines."""
 _CONTEXT: Final = 1
 _SKIPPED: Final = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER, tokenize.ENCODING})
 
@@ -51,6 +53,8 @@ def code_diff(old: str, new: str, *, first_line: int = 1) -> CodeDiff:
         new: the source now.
         first_line: the number that the first line of each has for its reader.
     """
+    if max(len(old), len(new)) > MAX_TEXT:
+        return CodeDiff((), 0)
     before, after = _statements(old, first_line), _statements(new, first_line)
     keys = [each.key for each in before], [each.key for each in after]
     groups = list(difflib.SequenceMatcher(None, *keys, autojunk=False).get_grouped_opcodes(_CONTEXT))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import textwrap
 
@@ -408,3 +409,26 @@ def test_calls_of_a_step(tmp_path):
         ]
         assert said(kernel, LOOP, "cell-1") == "↻ running fetch again: its code changed (line 4)"
         assert kernel.run(LOOP, "cell-1").own_lines == ["↻ 3 calls replayed (fetch.fresh(…) or --rerun to call again)"]
+
+
+def test_a_cell_that_was_edited_and_saved(tmp_path):
+    """In a fresh kernel the cell counts as it was saved, until it runs."""
+    with kernel_in(tmp_path, {"DURABLE_NB_NOTEBOOK": str(tmp_path / "notebook.ipynb")}) as kernel:
+        cell = "%%step load\nn = 4\nrows = list(range(n))"
+        kernel.run(cell, "a")
+        kernel.kill()
+        edited = cell.replace("n = 4", "n = 5  # five")
+        saved = {"cells": [{"cell_type": "code", "id": "a", "source": edited}]}
+        (tmp_path / "notebook.ipynb").write_text(json.dumps(saved))
+        kernel.restart()
+        ready(kernel)
+        lines = page(kernel, "why load")
+        assert section(lines, "What changed since:")[:4] == [
+            "its code changed (line 2)",
+            "    @@ line 2 @@",
+            "    - n = 4",
+            "    + n = 5  # five",
+        ]
+        assert verdict(lines) == "runs: its code changed (line 2)"
+        assert replayed(kernel.run(cell, "a"), "load")
+        assert verdict(page(kernel, "why load")).startswith("replays the checkpoint")
