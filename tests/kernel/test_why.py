@@ -187,10 +187,10 @@ def test_a_failed_run(lab):
 
 def test_what_is_not_checkpointed(lab):
     """A step that was refused has no row, and why says so all the same."""
-    lab.run("%%step locked\nimport threading\nlock = threading.Lock(); held = [lock]", "locked")
-    lines = page(lab, "why locked")
-    assert lines[0] == "locked ran in this kernel, and was not checkpointed"
-    assert "_thread.lock" in lines[1]
+    lab.run("%%step dynamic\nfound = eval('1 + 1')", "dynamic")
+    lines = page(lab, "why dynamic")
+    assert lines[0] == "dynamic ran in this kernel, and was not checkpointed"
+    assert lines[1] == "  it calls eval(), so what it reads cannot be known: name it with --inputs NAME"
     assert verdict(lines) == "runs"
 
 
@@ -432,3 +432,23 @@ def test_a_cell_that_was_edited_and_saved(tmp_path):
         assert verdict(lines) == "runs: its code changed (line 2)"
         assert replayed(kernel.run(cell, "a"), "load")
         assert verdict(page(kernel, "why load")).startswith("replays the checkpoint")
+
+
+def test_a_partial_checkpoint(kernel):
+    """What is missing is told, and that the step runs; with the flag that allows for it, that it replays."""
+    kernel.run("%load_ext durable_nb")
+    cell = "%%step part\nimport threading\nlock = threading.Lock()\nx = [1]"
+    kernel.run(cell, "c")
+    lines = page(kernel, "why part")
+    missing = "partial: lock cannot be saved (lock: _thread.lock)"
+    assert lines[1].startswith("  last ran 20") and lines[2] == f"  {missing}"
+    assert verdict(lines) == f"runs: its checkpoint is {missing}"
+    allowed = cell.replace("part\n", "part --ephemeral lock\n")
+    assert "↻ replayed part · ran 20" in "".join(kernel.run(allowed, "c").own_lines)
+    assert verdict(page(kernel, "why part")).startswith("replays the checkpoint")
+    kernel.run(cell.replace("[1]", "[2]"), "c")
+    assert section(page(kernel, "diff part"), "Names:") == [
+        "lock: _thread.lock",
+        "threading: equal",
+        "x[0]: 1 → 2",
+    ]
