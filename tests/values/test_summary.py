@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from durable_nb.notebook.summary import summarise
+from durable_nb.values.summary import summarise
 
 
 @pytest.mark.parametrize(
