@@ -12,6 +12,7 @@ from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.partial import RESULT, encode_part, path_of_output
 from durable_nb.store.records import OutputRecord, Payload, StepRecord
+from durable_nb.values.address import ATOMS
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import environment
 from durable_nb.values.summary import summarise
@@ -88,9 +89,8 @@ class Capture:
     def _result(self, left_out: list[Any]) -> dict[str, Any]:
         """Return what the last line yielded, unless it is an object that is not to be saved."""
         result = last_result(self._step.shell)
-        if self._step.options.selection.leaves_out(RESULT) or any(result is each for each in left_out):
-            return {}
-        return {"result": result}
+        is_left_out = type(result) not in ATOMS and any(result is each for each in left_out)
+        return {} if is_left_out or self._step.options.selection.leaves_out(RESULT) else {"result": result}
 
     # -- what changed
 

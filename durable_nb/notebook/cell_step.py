@@ -33,7 +33,7 @@ from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
-from durable_nb.notebook.partial import RESULT, Selection, flags_to_replay, lacks, partial_text
+from durable_nb.notebook.partial import RESULT, Selection, lacks, partial_advice, partial_text
 from durable_nb.notebook.process_state import ProcessState
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.verify import why_stale
@@ -290,8 +290,8 @@ class CellStep(CellRun):
         record = Capture(self, outcome).record()
         if not outcome.error:
             self._check_flags(record)
-        if record.status == "partial":
-            self.announce("partial", reason=f"{partial_text(record)}; {flags_to_replay(record)} replays it without")
+        if record.status == "partial" and partial_text(record) not in self.reason:
+            self.announce("partial", reason=partial_advice(record))
         records: tuple[Record, ...] = (CodeRecord(self.code.digest.hex(), self.source), *self._helpers(), record)
         return Transaction(self.session, records, partial(self._committed, record))
 

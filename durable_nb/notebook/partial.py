@@ -95,50 +95,53 @@ def encode_part(state: State, encode: Callable[[State], Encoded]) -> Part:
         try:
             return Part(encode(state), unsaved)
         except EncodeError as error:
-            name = _output_at_fault(error, state, encode)
+            name, why = _output_at_fault(error, state, encode)
             if name is None:
                 raise
-            unsaved[name] = culprit_text(error)
+            unsaved[name] = culprit_text(why, name)
             state = _without(state, {name})
     rest = {*state["names"], *({RESULT} if "result" in state else ())}
     unsaved |= dict.fromkeys(sorted(rest), f"not tried: {MAX_TRIES} others cannot be saved")
     return Part(encode(_without(state, rest)), unsaved)
 
 
-def _output_at_fault(error: EncodeError, state: State, encode: Callable[[State], Encoded]) -> str | None:
+def _output_at_fault(
+    error: EncodeError, state: State, encode: Callable[[State], Encoded]
+) -> tuple[str | None, EncodeError]:
     match error.keys:
         case ("names", name, *_):
-            return str(name)
+            return name, error
         case ("result", *_):
-            return RESULT
+            return RESULT, error
         case (other, *_) if other != "names":
-            return None
+            return None, error
     # The search for the culprit was cut short: the first output that cannot be saved alone is at fault.
     only: State = {"names": {}, "deleted": []}
     alone = {name: {**only, "names": {name: value}} for name, value in state["names"].items()}
     if "result" in state:
         alone[RESULT] = {**only, "result": state["result"]}
-    return next((name for name, part in alone.items() if not _can_be_saved(part, encode)), None)
-
-
-def _can_be_saved(state: State, encode: Callable[[State], Encoded]) -> bool:
-    try:
-        encode(state)
-    except EncodeError:
-        return False
-    return True
+    for name, part in alone.items():
+        try:
+            encode(part)
+        except EncodeError as why:
+            return name, why
+    return None, error
 
 
 def _without(state: State, names: set[str]) -> dict[str, Any]:
+    """Return a state without some outputs; a result that is one of them goes with it."""
     rest = {**state, "names": {name: value for name, value in state["names"].items() if name not in names}}
-    if RESULT in names:
+    gone = [value for name, value in state["names"].items() if name in names]
+    if RESULT in names or ("result" in state and any(state["result"] is value for value in gone)):
         rest.pop("result", None)
     return rest
 
 
-def culprit_text(error: EncodeError) -> str:
+def culprit_text(error: EncodeError, name: str) -> str:
     """Return ``model.cb[0].lock: _thread.lock`` for an error, and the reason where the type does not say it."""
-    said = f"{path_of_output(error.path)}: {error.type_name}"
+    path = path_of_output(error.path)
+    known = name == RESULT or path.startswith(name)
+    said = f"{path if known else name + '…'}: {error.type_name}"
     return said if _SAYS_THE_TYPE_ONLY.fullmatch(error.reason) else f"{said}: {error.reason}"
 
 
@@ -154,7 +157,7 @@ def why_incomplete(record: StepRecord, selection: Selection) -> str | None:
     """Return why a checkpoint lacks too much to be replayed for a step of these flags, or None when it does not."""
     unsaved, left_out = _lacking(record)
     if any(not selection.may_lack(name) for name in unsaved):
-        return f"its checkpoint is {partial_text(record)}"
+        return f"its checkpoint is {partial_advice(record)}"
     missing = [name for name in left_out if not selection.may_lack(name)]
     return f"its checkpoint was saved without {_listed(missing)}" if missing else None
 
@@ -167,9 +170,10 @@ def partial_text(record: StepRecord) -> str:
     return f"partial: {_listed(unsaved)} cannot be saved ({'; '.join(list(unsaved.values())[:MAX_SHOWN])})"
 
 
-def flags_to_replay(record: StepRecord) -> str:
-    """Return the flags with which a partial checkpoint would be replayed."""
-    return " ".join(f"--ephemeral {name}" for name in _lacking(record)[0])
+def partial_advice(record: StepRecord) -> str:
+    """Return ``partial_text`` and the flags with which the checkpoint would be replayed."""
+    flags = " ".join(f"--ephemeral {name}" for name in _lacking(record)[0])
+    return f"{partial_text(record)}; {flags} replays it without"
 
 
 def output_note(record: StepRecord, name: str) -> str:

@@ -32,7 +32,11 @@ SCENES = {
             "%%step ev --ephemeral ev_big\ntally.hit('ev')\n"
             "ev_big = ['big', []]\nev_inner = ev_big[1]\nev_same = ev_big\nev_big"
         ),
-        "ev_inner is ev_same[1], ev_same, 'ev_big' in globals(), Out.get(get_ipython().execution_count - 1)",
+        "ev_inner is ev_same[1], ev_same, 'ev_big' in globals(), Out.get(get_ipython().execution_count - 2)",
+    ],
+    "equal_number": [
+        "%%step en --ephemeral en_x\ntally.hit('en')\nen_x = 5\nen_x",
+        "'en_x' in globals(), Out[get_ipython().execution_count - 2]",
     ],
     "keep": [
         "%%step kp --keep kp_x\ntally.hit('kp')\nkp_g = (i for i in range(3))\nkp_x, kp_y = 3, 4\nkp_g",
@@ -68,7 +72,8 @@ def test_a_step_with_an_unsavable_output_runs_again_in_its_place(story):
     assert own(scene.first) == [
         f"↻ ca will run again, its checkpoint is partial: {CULPRIT}; --ephemeral ca_m replays it without"
     ]
-    ran_again(scene, "ca", f"its checkpoint is partial: {CULPRIT}")
+    ran_again(scene, "ca", f"its checkpoint is partial: {CULPRIT}; --ephemeral ca_m replays it without")
+    assert len(scene.again[1].own_lines) == 1
     was_replayed(scene, "ca_use")
     assert scene.value == "(False, True, [1, 2])"
 
@@ -104,6 +109,12 @@ def test_aliases_of_an_ephemeral_name_are_saved(story):
     """Other names of the object, and of what is in it, keep it; a result that is the object goes with the name."""
     was_replayed(story["ephemeral_value"], "ev")
     assert story["ephemeral_value"].value == "(True, ['big', []], False, None)"
+
+
+def test_a_result_that_happens_to_equal_an_ephemeral_number(story):
+    """Small numbers are one object everywhere, so that a result which is such an object is saved."""
+    was_replayed(story["equal_number"], "en")
+    assert story["equal_number"].value == "(False, 5)"
 
 
 def test_kept_names_alone_are_saved(story):

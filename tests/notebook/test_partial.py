@@ -47,11 +47,14 @@ def test_a_whole_state_is_encoded_once():
 
 
 def test_the_result_counts_as_an_output():
-    """Its name is ``_``; it may be an object that a name has as well."""
+    """Its name is ``_``; if it is an object that a name has as well, it goes with the name."""
     lock = threading.Lock()
+    part = encode_part(state(a=1, result=[lock]), save)
+    assert saved(part) == {"names": {"a": 1}, "deleted": []}
+    assert part.unsaved == {"_": "result[0]: _thread.lock"}
     part = encode_part(state(a=1, g=lock, result=lock), save)
     assert saved(part) == {"names": {"a": 1}, "deleted": []}
-    assert part.unsaved == {"g": "g: _thread.lock", "_": "result: _thread.lock"}
+    assert part.unsaved == {"g": "g: _thread.lock"}
 
 
 def test_reasons_that_the_type_does_not_tell_are_said():
@@ -85,11 +88,11 @@ def test_an_error_that_does_not_tell_the_name_is_tracked_down():
         try:
             return save(each)
         except EncodeError as error:
-            raise EncodeError("names…", error.type_name, error.reason) from error
+            raise EncodeError("…", error.type_name, error.reason) from error
 
     part = encode_part(state(a=[1], m=[threading.Lock()], result=5), cut_short)
     assert saved(part) == {"names": {"a": [1]}, "deleted": [], "result": 5}
-    assert list(part.unsaved) == ["m"]
+    assert part.unsaved == {"m": "m…: _thread.lock"}
 
 
 def test_what_is_no_output_has_to_be_saved():
