@@ -64,6 +64,19 @@ SCENES = {
         "%%step hi_part\ntally.hit('hi_part')\nhi_r = hi_d.rows",
         "hi_d.rows is hi_rows, hi_same[0] is hi_d, hi_r is hi_d.rows",
     ],
+    "hidden_memory": [
+        (
+            "import numpy as np\nclass Arr:\n    def __init__(self):\n        self.data = np.arange(4)\n"
+            "    def __durable_fingerprint__(self):\n        return 4\nhm_a = Arr()"
+        ),
+        "%%step hm\ntally.hit('hm')\nhm_v = hm_a.data[1:]",
+        "hm_a.data[1] = 9\nint(hm_v[0])",
+    ],
+    "in_place": [
+        "ip_t = Tree([1])",
+        "%%step ip\ntally.hit('ip')\nip_t.nodes = [5]",
+        "ip_t.nodes",
+    ],
     "call": [
         "@step\ndef ca_open(url):\n    tally.hit('call')\n    return Conn(url)",
         "ca = ca_open('remote')\nca.get()",
@@ -128,6 +141,20 @@ def test_what_a_fingerprint_hides_stays_connected(story):
     was_replayed(scene, "hi", "hi_same")
     was_not_recorded(scene, "hi_part", "it returns or binds a part of an input that its fingerprint hides")
     assert scene.value == "(True, True, True)"
+
+
+def test_memory_that_a_fingerprint_hides_stays_shared(story):
+    """A view of an array that nobody looked at before the run is not recorded."""
+    scene = story["hidden_memory"]
+    was_not_recorded(scene, "hm", "it returns or binds a part of an input that its fingerprint hides")
+    assert scene.value == "9"
+
+
+def test_a_change_in_place_is_seen(story):
+    """What is saved of the value differs then; no hook could change the live object again."""
+    scene = story["in_place"]
+    was_not_recorded(scene, "ip", "it changed ip_t in place")
+    assert scene.value == "[5]"
 
 
 def test_calls_return_own_types(story):
