@@ -123,7 +123,7 @@ SCENES = {
     ],
     "view": ["vi = np.arange(5)", "%%step vi_s\nvi_part = vi[1:3]\ntally.hit('vi_s')", "vi_part[0] = 9\nint(vi[1])"],
     "thread": [
-        "stop = threading.Event()\ndef wait_on():\n    stop.wait()",
+        "import threading\nstop = threading.Event()\ndef wait_on():\n    stop.wait()",
         "%%step th\nthreading.Thread(target=wait_on, daemon=True, name='waits').start()\nth_done = 1\ntally.hit('th')",
         "stop.set()",
     ],
