@@ -96,9 +96,16 @@ def test_an_error_that_does_not_tell_the_name_is_tracked_down():
 
 
 def test_what_is_no_output_has_to_be_saved():
-    """A setting that cannot be saved is no partial checkpoint but none."""
+    """A setting that cannot be saved is no partial checkpoint but none, and no output is tried alone for it."""
+    calls = []
+
+    def counted(each):
+        calls.append(each)
+        return save(each)
+
     with pytest.raises(EncodeError, match="settings"):
-        encode_part({**state(a=1), "settings": threading.Lock()}, save)
+        encode_part({**state(a=1), "settings": threading.Lock()}, counted)
+    assert len(calls) == 1
 
 
 @pytest.mark.parametrize(
