@@ -214,14 +214,26 @@ class Places:
     ) -> tuple[tuple[Step | None, ...], str]:
         steps, inside = reached
         if kind == "part":
-            tag = self._walk.parts[id(owner)][0]
+            tag, *parts = self._walk.parts[id(owner)]
             label = LABELS.get(tag, {}).get(place) if type(place) is int else None
+            if label is None and tag == "saved":
+                label = _label_of_saved(owner, parts[-1])
             if label in ("vars", "own", "self", "flat"):
                 return steps, label
             return (*steps, None if label is None else ("attr", label)), ""
         if inside == "vars" and place in self._walk.made_up.get(id(owner), ()):
             return (*steps, None), ""
         return (*steps, *_steps_inside(kind, place, number, inside)), ""
+
+
+def _label_of_saved(owner: object, saved: object) -> str | None:
+    """Return how what a user's hook saves is reached: it is an attribute, or some attributes by their names."""
+    own = getattr(owner, "__dict__", None)
+    if type(own) is not dict:
+        return None
+    if type(saved) is dict and saved and all(own.get(name, saved) is value for name, value in saved.items()):
+        return "vars"
+    return next((name for name, value in own.items() if value is saved and type(name) is str), None)
 
 
 def _steps_inside(  # noqa: PLR0911 - a table of cases

@@ -13,8 +13,8 @@ REGISTER = "register(Conn, save=lambda conn: conn.url, load=Conn)"
 TREE = (
     "import threading\nclass Tree:\n"
     "    def __init__(self, nodes):\n        self.nodes, self.lock = nodes, threading.Lock()\n"
-    "    def __durable_save__(self):\n        return self.nodes\n"
-    "    @classmethod\n    def __durable_load__(cls, saved):\n        return cls(saved)"
+    "    def __durable_save__(self):\n        return {'nodes': self.nodes}\n"
+    "    @classmethod\n    def __durable_load__(cls, saved):\n        return cls(saved['nodes'])"
 )
 FAILING = (
     "class Failing:\n    def __durable_save__(self):\n        raise OSError('disk full')\n"
@@ -50,6 +50,11 @@ SCENES = {
         "St('x').get()",
     ],
     "failing": [FAILING, "%%step fa\ntally.hit('fa')\nfa_m = {'m': Failing()}\nfa_x = 1", "fa_x"],
+    "inside": [
+        "in_t, in_c = Tree([1]), Conn(['u'])",
+        "%%step in_s\ntally.hit('in_s')\nin_n, in_u = in_t.nodes, in_c.url\nin_n.append(2)",
+        "in_t.nodes, in_n is in_t.nodes, in_u is in_c.url",
+    ],
     "method_edit": (
         ["me_t = Tree([1])\nTree.run = lambda self: 1", "%%step me\ntally.hit('me')\nme = me_t.run()"],
         ["me_t = Tree([1])\nTree.run = lambda self: 2", "%%step me\ntally.hit('me')\nme = me_t.run()", "me"],
@@ -148,6 +153,12 @@ def test_memory_that_a_fingerprint_hides_stays_shared(story):
     scene = story["hidden_memory"]
     was_not_recorded(scene, "hm", "it returns or binds a part of an input that its fingerprint hides")
     assert scene.value == "9"
+
+
+def test_what_is_saved_by_attribute_has_an_address(story):
+    """What a hook saves as it is stays the attribute of the live object, and changes in place in it."""
+    was_replayed(story["inside"], "in_s")
+    assert story["inside"].value == "([1, 2], True, True)"
 
 
 def test_a_change_in_place_is_seen(story):
