@@ -12,7 +12,7 @@ import xxhash
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.clock import SystemClock
-from durable_nb.core.conditions import Conditions, stale
+from durable_nb.core.conditions import Conditions, files_read, stale
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
@@ -25,10 +25,12 @@ from durable_nb.core.scope import Place, StepStatus, at, current_place
 from durable_nb.core.session import active_session
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.watch import CallWatch
+from durable_nb.core.written import written_by
 from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.store.records import Payload, StepRecord
 from durable_nb.values.callkey import ARGS, FUNCTION, KWARGS
 from durable_nb.values.dependencies import named_files
+from durable_nb.values.files import watches_here
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.graph import Graph
 from durable_nb.values.pickling import decode, environment
@@ -123,7 +125,7 @@ class StepCall:
         expires = self.step.expires_seconds
         if expires is not None and self.clock.now() - row.ended_at > expires:
             return f"its checkpoint is older than {expires:g} s"
-        return stale(row, session.root, self.step.func.__globals__, seeded=self._seeded)
+        return stale(row, session.written, self.step.func.__globals__, seeded=self._seeded)
 
     def _seeded(self) -> bool:
         seeds = streams.code_seeds(self.step.func.__code__)
@@ -135,10 +137,14 @@ class StepCall:
         """Return what the recorded call returned or raised."""
         assert self.scope_pass is not None  # noqa: S101 - candidates() yields nothing without a pass
         outcome = Outcome(attempts=checkpoint.attempts)
+        if not self._put_files_back(checkpoint, self.scope_pass.session):
+            return None
         if checkpoint.payload is not None and not self._load(checkpoint, outcome):
             return None
         if checkpoint.error is not None:
             outcome.error = restore_error(checkpoint.error, self.name)
+        for watch in watches_here():
+            watch.note_replayed(files_read(checkpoint), written_by(checkpoint))
         self.scope_pass.note_replay(checkpoint)
         return outcome
 
@@ -176,6 +182,14 @@ class StepCall:
         roots = {name: self._root(name) for name in self._before.full.graph.walks}
         return fingerprint_roots(roots, namespace=self._namespace())
 
+    def _put_files_back(self, checkpoint: StepRecord, session: Session) -> bool:
+        try:
+            session.written.put_back(checkpoint)
+        except OSError as error:
+            self.reason = f"a file that it wrote cannot be put back: {error}"
+            return False
+        return True
+
     def _root(self, name: str) -> object:
         """Return what an address in a payload begins at: the arguments, or a global the function reads."""
         own = {ARGS: self.args, KWARGS: self.kwargs, FUNCTION: self.step.func}
@@ -208,7 +222,7 @@ class StepCall:
         if self.scope_pass is None:
             return nullcontext()
         session = self.scope_pass.session
-        self._watch = CallWatch(session.overlap, session.root, self._files_named(session))
+        self._watch = CallWatch(session, session.overlap, partial(self._files_named, session))
         return self._watch
 
     def _files_named(self, session: Session) -> NamedFiles:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import astuple
 from typing import TYPE_CHECKING, Any, cast
 
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.changes import ConditionChange
 from durable_nb.core.environ import changed_variable, depends_on_folder, variables_named
 from durable_nb.core.recording import Unrecordable
+from durable_nb.core.written import PART
 from durable_nb.store.records import FileRecord
-from durable_nb.values.dependencies import FileDependency, changed, relative
+from durable_nb.values.dependencies import FileDependency, relative
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -18,31 +20,36 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from durable_nb.core.watch import CallWatch
+    from durable_nb.core.written import WrittenFiles
     from durable_nb.store.records import StepRecord
     from durable_nb.values.dependencies import Kind
 
 
-def stale(record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: Callable[[], bool]) -> str | None:
+def stale(
+    record: StepRecord, written: WrittenFiles, names: Mapping[str, Any], *, seeded: Callable[[], bool]
+) -> str | None:
     """Return why a recorded step no longer stands for a run, or None when it does; arguments as for ``changes``."""
-    first = next(changes(record, root, names, seeded=seeded), None)
+    first = next(changes(record, written, names, seeded=seeded), None)
     return first.line if first is not None else None
 
 
 def changes(
-    record: StepRecord, root: Path, names: Mapping[str, Any], *, seeded: Callable[[], bool]
+    record: StepRecord, written: WrittenFiles, names: Mapping[str, Any], *, seeded: Callable[[], bool]
 ) -> Iterator[ConditionChange]:
     """Yield what a recorded step depends on that no longer holds.
 
     Args:
         record: the whole row.
-        root: what relative paths are relative to.
+        written: the files that recorded steps wrote.
         names: the globals of the code, where it finds its modules.
         seeded: says whether code that ran here sets random streams; asked only if that matters.
     """
     extra = record.extra or {}
-    yield from _changed(record.files, root, "")
-    yield from _changed(_rows(extra.get("left", ())), root, ", which it wrote,")
-    if "folder" in extra and extra["folder"] != _folder(root):
+    if record.files or PART in extra:
+        why = written.why_changed(record, files_read(record))
+        if why:
+            yield ConditionChange("file", why.partition(" ")[0].rstrip(","), why)
+    if "folder" in extra and extra["folder"] != _folder(written.root):
         yield ConditionChange("folder", "the current folder", "the current folder is another")
     variable = changed_variable(extra.get("environ", {}))
     if variable:
@@ -60,7 +67,8 @@ def changes(
 class Conditions:
     """Gathers what a run depended on, for its row.
 
-    Rows of calls that replayed inside of it hand on theirs: what they read was not read again.
+    Rows of calls that replayed inside of it hand on theirs: what they read was not read again. (The files of these
+    are the watch's own: what comes first of reading and writing matters there.)
     """
 
     def __init__(
@@ -75,7 +83,7 @@ class Conditions:
         self._watch = watch
         self._codes = tuple(codes)
         self._root = root
-        self._replayed = [row for row in replayed if row.files or row.extra]
+        self._replayed = [row for row in replayed if row.extra]
 
     def files(self, declared: Iterable[FileDependency] = ()) -> tuple[FileRecord, ...]:
         """Return the rows for the files read.
@@ -85,7 +93,7 @@ class Conditions:
         """
         for problem in self._watch.problems:
             raise Unrecordable(f"what it read is not fully known: {problem}")
-        rows = {(row.path, row.kind): row for each in self._replayed for row in each.files}
+        rows: dict[tuple[str, str], FileRecord] = {}
         for file in (*declared, *self._watch.files):
             if file.changed_while_running:
                 raise Unrecordable(f"{file.path} was changed while it ran")
@@ -102,21 +110,18 @@ class Conditions:
         extra: dict[str, Any] = {}
         variables: dict[str, str] = {}
         attributes: dict[str, str] = {}
-        left: dict[str, list[Any]] = {}
         for row in self._replayed:
             variables |= (row.extra or {}).get("environ", {})
             attributes |= (row.extra or {}).get("attributes", {})
-            left |= {each[0]: each for each in (row.extra or {}).get("left", ())}
         variables |= variables_named(self._codes)
-        left |= {f.path: [f.path, f.kind, f.size, f.mtime_ns, f.digest] for f in self._watch.left}
         attributes |= module_attributes.read(self._codes, self._names)
         if variables:
             extra["environ"] = variables
         if attributes:
             extra["attributes"] = attributes
-        if left:
-            extra["left"] = list(left.values())
-        if left or self._watch.files or depends_on_folder(self._codes):
+        if self._watch.left:
+            extra[PART] = [list(astuple(each)) for each in self._watch.left]
+        if self._watch.left or self._watch.files or depends_on_folder(self._codes):
             extra["folder"] = _folder(self._root)
         if drawn:
             extra["streams"] = {name: before for name, (before, _) in self._watch.advanced.items() if name in drawn}
@@ -124,17 +129,12 @@ class Conditions:
         return extra
 
 
-def _changed(files: Iterable[FileRecord], root: Path, role: str) -> Iterator[ConditionChange]:
-    for file in files:
-        kind = cast("Kind", file.kind)
-        why = changed(FileDependency(file.path, kind, file.size, file.mtime_ns, file.digest), root)
-        if why:
-            line = f"{file.path}{role} {why.removeprefix(file.path).strip()}" if role else why
-            yield ConditionChange("file", file.path, line)
-
-
-def _rows(left: Iterable[list[Any]]) -> list[FileRecord]:
-    return [FileRecord(*each) for each in left]
+def files_read(record: StepRecord) -> list[FileDependency]:
+    """Return what a recorded step read."""
+    return [
+        FileDependency(each.path, cast("Kind", each.kind), each.size, each.mtime_ns, each.digest)
+        for each in record.files
+    ]
 
 
 def _folder(root: Path) -> str:

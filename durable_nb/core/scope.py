@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.files import watched_by, watches_here
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -102,7 +104,7 @@ def _running_task() -> asyncio.Task[Any] | None:
 class Inheritance:
     """Lets threads and executor jobs belong to the scope that started them, as tasks do by themselves.
 
-    Only our own context variable travels: copying the whole context would change what the user's
+    Only our own context variables travel: copying the whole context would change what the user's
     other context variables mean in a new thread.
     """
 
@@ -120,15 +122,14 @@ class Inheritance:
 
         @wraps(start)
         def start_here(thread: threading.Thread) -> None:
-            place = _PLACE.get()
-            if place is not None:
-                thread.run = _at_place(place, thread.run)  # type: ignore[method-assign]
+            if _PLACE.get() is not None or watches_here():
+                thread.run = _at_place(thread.run)  # type: ignore[method-assign]
             start(thread)
 
         @wraps(submit)
         def submit_here(pool: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
             # Always wrapped: a worker started by one scope must not lend it to a job that has none.
-            return submit(pool, _at_place(_PLACE.get(), fn), *args, **kwargs)
+            return submit(pool, _at_place(fn), *args, **kwargs)
 
         threading.Thread.start = start_here  # type: ignore[assignment,method-assign]
         ThreadPoolExecutor.submit = submit_here  # type: ignore[assignment,method-assign]
@@ -142,9 +143,12 @@ class Inheritance:
         self._start = self._submit = None
 
 
-def _at_place(place: Place | None, function: Callable[..., Any]) -> Callable[..., Any]:
+def _at_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function run elsewhere as if here: in this place, its files seen by the watches that see this code."""
+    place, watches = _PLACE.get(), watches_here()
+
     def run_at_place(*args: Any, **kwargs: Any) -> Any:
-        with at(place):
+        with at(place), watched_by(watches):
             return function(*args, **kwargs)
 
     return run_at_place

@@ -17,6 +17,7 @@ from durable_nb.core.reasons import CallReasons
 from durable_nb.core.scope import Inheritance, current_place
 from durable_nb.core.streams import script_seeds
 from durable_nb.core.watch import Overlap
+from durable_nb.core.written import WrittenFiles
 from durable_nb.errors import DurableWarning, StoreError
 from durable_nb.store.records import ScopeRecord
 from durable_nb.values.loading import watch_loads
@@ -52,6 +53,7 @@ class Session:
         bus: tells listeners what happens to steps.
         overlap: which calls run at the same time.
         cell_overlap: the same of cells, which calls run inside of.
+        written: the files that recorded steps wrote.
         heads: the steps of the ledger without their payloads, oldest first.
         executions: the newest state of each execution of a workflow, by workflow id.
         running: ids of the workflows that run in this process now.
@@ -86,6 +88,7 @@ class Session:
         self._indexes: dict[int, ScopeIndex] = {}
         self._background: ScopePass | None = None
         self.overlap = Overlap(self.seeded)
+        self.written = WrittenFiles(ledger, self.root)
         self._seeded = False
         self.reasons = CallReasons(self)
         self._warned: set[str] = set()
@@ -127,6 +130,7 @@ class Session:
         """Take in a step that is on disk."""
         self.heads.append(record)
         self.attempts.close(record.key)
+        self.written.committed(record)
 
     def warn_once(self, topic: str, message: str) -> None:
         """Warn the user, but only once for each ``topic``."""

@@ -11,9 +11,10 @@ from durable_nb.values.files import FileWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from durable_nb.core.session import Session
     from durable_nb.values.dependencies import FileDependency, Kind
+    from durable_nb.values.written import WrittenFile
 
     NamedFiles = tuple[tuple[str, Kind], ...]
 
@@ -46,7 +47,12 @@ class Overlap:
 
 
 class CallWatch:
-    """Watches one attempt of a call; ``named`` are files that count as read, with how they are read.
+    """Watches one attempt of a call or of a cell.
+
+    Args:
+        session: the open store.
+        overlap: the calls, or the cells, that may run at the same time.
+        named: finds the files that count as read because something names them, with how they are read.
 
     Attributes:
         files: what it read, after the attempt.
@@ -57,13 +63,14 @@ class CallWatch:
         overlapped: whether another call of the session ran at the same time.
     """
 
-    def __init__(self, overlap: Overlap, root: Path, named: NamedFiles = ()) -> None:
+    def __init__(self, session: Session, overlap: Overlap, named: Callable[[], NamedFiles] = tuple) -> None:
+        self._session = session
         self._named = named
         ProcessChanges.watch()
         self._overlap = overlap
-        self._file_watch = FileWatch(root)
+        self._file_watch = FileWatch(session.root, overwriting=session.written.overwriting)
         self.files: tuple[FileDependency, ...] = ()
-        self.left: tuple[FileDependency, ...] = ()
+        self.left: tuple[WrittenFile, ...] = ()
         self.advanced: dict[str, tuple[str, Any]] = {}
         self.problems: list[str] = []
         self.changed_process = False
@@ -73,7 +80,7 @@ class CallWatch:
         """Begin to watch."""
         self._overlap.enter(self)
         self._file_watch.__enter__()
-        for path, kind in self._named:
+        for path, kind in self._named():
             self._file_watch.note(path, kind)
         self._changes = ProcessChanges.made()
         self._streams = StreamWatch()
@@ -84,6 +91,9 @@ class CallWatch:
         self.changed_process = ProcessChanges.made() != self._changes
         self._file_watch.__exit__(None, None, None)
         self._overlap.leave(self)
+        if not self.overlapped:  # else others may have made them
+            self._file_watch.note_made(self._named())
         self.files = self._file_watch.reads()
         self.left = self._file_watch.left()
+        self._session.written.touch(each.path for each in self.left)
         self.problems = self._file_watch.problems

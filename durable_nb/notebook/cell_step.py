@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from durable_nb.core.clock import Clock
     from durable_nb.core.events import EventKind
     from durable_nb.core.passes import ScopePass
-    from durable_nb.core.watch import NamedFiles
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.namespace import Snapshot
@@ -166,7 +165,6 @@ class CellStep(CellRun):
         self.inputs = NO_INPUTS
         self.input_records: dict[str, InputRecord] = {}
         self.compared_with = 0
-        self.named: NamedFiles = ()
         self._scope = notebook.scopes.find(cell, options.name, code.digest.hex())
         self._pass: ScopePass | None = None
 
@@ -193,7 +191,6 @@ class CellStep(CellRun):
         self.input_records = self.inputs.records
         self.reason = self.reason or self.notebook.checkpoints.what_changed(self)
         self.started_at = self.clock.now()
-        self.named = files_named(self.code, self.inputs, self.session.root)
         self._before = namespace.snapshot()
         keep_bytes = self.notebook.snapshot_bytes if self.policy.retries_allowed else None
         self.states = States(self.inputs.fingerprints.graph, namespace.names, keep_bytes=keep_bytes)
@@ -207,6 +204,7 @@ class CellStep(CellRun):
         try:
             buffers = [ledger.get_buffer(each) for each in payload.buffers]
             state = decode(payload.stream, buffers, namespace=names, roots=self.inputs.values.__getitem__)
+            self.session.written.put_back(checkpoint)
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"
             return None
@@ -265,7 +263,8 @@ class CellStep(CellRun):
         self._state = ProcessState.now(self.inputs.values)
         self._registrations = registry.version
         self.settings = SettingsWatch(ALL)
-        self.watch = CallWatch(self.session.cell_overlap, self.session.root, self.named)
+        named = partial(files_named, self.code, self.inputs, self.session.root)
+        self.watch = CallWatch(self.session, self.session.cell_overlap, named)
         with self._in_pass(), tee_for(shell) as self.tee, self.watch:
             yield
 

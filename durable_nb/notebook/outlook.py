@@ -149,7 +149,7 @@ class _Forecast:
             return
         if partial_text(record) and not self._replayed(record):
             yield ConditionChange("partial", "its checkpoint", f"its checkpoint is {partial_text(record)}")
-        yield from changed_conditions(record, session.root, namespace.names, seeded=session.seeded)
+        yield from changed_conditions(record, session.written, namespace.names, seeded=session.seeded)
         kept = changed_kept_name(record, namespace)
         if kept is not None:
             yield kept

@@ -38,7 +38,7 @@ def _declared_files(record: StepRecord, step: CellStep) -> str | None:
 
 
 def _conditions(record: StepRecord, step: CellStep) -> str | None:
-    return stale(record, step.session.root, step.notebook.namespace.names, seeded=step.session.seeded)
+    return stale(record, step.session.written, step.notebook.namespace.names, seeded=step.session.seeded)
 
 
 def _kept_names(record: StepRecord, step: CellStep) -> str | None:

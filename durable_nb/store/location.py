@@ -67,6 +67,11 @@ def blobs_folder(ledger: Path) -> Path:
     return ledger.with_name(_stem(ledger) + ".blobs")
 
 
+def kept_folder(ledger: Path) -> Path:
+    """Return the folder of files that steps wrote and later steps overwrote, beside the ledger."""
+    return ledger.with_name(_stem(ledger) + ".files")
+
+
 def summary_path(ledger: Path) -> Path:
     """Return the path of the JSON summary that the owner of the ledger keeps beside it."""
     return ledger.with_name(_stem(ledger) + ".json")

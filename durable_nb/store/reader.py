@@ -12,8 +12,9 @@ from durable_nb.store.blobs import BlobStore
 from durable_nb.store.codec import Row
 from durable_nb.store.fork import StoreDetached
 from durable_nb.store.interrupts import told
+from durable_nb.store.kept import KeptFiles
 from durable_nb.store.keys import SIGNATURE_BYTES, sign
-from durable_nb.store.location import blobs_folder, wal_path
+from durable_nb.store.location import blobs_folder, kept_folder, wal_path
 from durable_nb.store.schema import STEP_KINDS
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class LedgerReader:
         store_id: hex, made with the ledger; a copied file keeps it.
         meta: the meta table: format, store_id, created, notebook, and versions of its creation.
         blobs: the blob files.
+        kept: files that steps wrote and later steps overwrote.
     """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, meta: dict[str, str], key: bytes) -> None:
@@ -92,6 +94,7 @@ class LedgerReader:
         self.meta = meta
         self.store_id = meta["store_id"]
         self.blobs = BlobStore(blobs_folder(path))
+        self.kept = KeptFiles(kept_folder(path))
         self._key = key
         self._store_bytes = bytes.fromhex(self.store_id)
         self._pid = os.getpid()
@@ -164,6 +167,12 @@ class LedgerReader:
             raise KeyError(step_id)
         return self.complete(rows[-1])
 
+    def steps_with(self, part: str) -> list[StepRecord]:
+        """Return the steps whose ``extra`` has a part of this name, complete; those that are not trusted left out."""
+        rows = self._log(f"kind IN ({_KINDS}) AND contains(detail, ?)", f'"{part}"')
+        found = [self.complete(row) for row in rows if self.trusted(row)]
+        return [each for each in found if part in (each.extra or {})]
+
     def verify(self, step_id: int) -> None:
         """Check one step whole, the content of its blobs included.
 
@@ -210,9 +219,9 @@ class LedgerReader:
         return {ref.address for (detail,) in rows for ref in codec.blobs_of(detail)}
 
     def size_bytes(self) -> int:
-        """Return the bytes that ledger, write-ahead log and blobs take."""
+        """Return the bytes that ledger, write-ahead log, blobs and kept files take."""
         files = (self.path, wal_path(self.path))
-        return sum(f.stat().st_size for f in files if f.exists()) + self.blobs.size_bytes()
+        return sum(f.stat().st_size for f in files if f.exists()) + self.blobs.size_bytes() + self.kept.size_bytes()
 
     def query(self, sql: str) -> Answer:
         """Answer one SELECT over the views of :mod:`durable_nb.store.schema`; nothing can be changed.

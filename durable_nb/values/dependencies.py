@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import functools
 import glob
 import json
 import os
 import stat
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 import xxhash
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
 Kind = Literal["file", "missing", "listing", "glob"]
 
@@ -97,7 +99,7 @@ def observe(
             return from_names(name, kind, listed(full), ignore)
         if kind == "glob":
             return from_names(name, kind, matches(full, base), ignore)
-        return from_stat(name, os.stat(full), file_digest(full))
+        return from_stat(name, os.stat(full), content_digest(full))
     except (FileNotFoundError, NotADirectoryError):
         return FileDependency(name, "missing")
 
@@ -123,11 +125,18 @@ def from_names(name: str, kind: Kind, names: Iterable[str], ignore: Collection[s
     return FileDependency(name, kind, len(counted), 0, digest)
 
 
-def changed(dependency: FileDependency, root: str | os.PathLike[str]) -> str | None:
+def changed(
+    dependency: FileDependency, root: str | os.PathLike[str], ignore: Callable[[str], bool] | None = None
+) -> str | None:
     """Say how a dependency differs from what it was, or None.
 
     Size and time are compared first, the content only when the time differs: a file rewritten with
     equal content has not changed.
+
+    Args:
+        dependency: as it was.
+        root: the notebook's folder.
+        ignore: says of an absolute path in a listing or a glob whether it does not count.
     """
     name = dependency.path
     full = os.path.normpath(os.path.join(root, name))
@@ -137,6 +146,8 @@ def changed(dependency: FileDependency, root: str | os.PathLike[str]) -> str | N
         if dependency.kind == "file":
             return _file_changed(dependency, full)
         now = observe(full, dependency.kind, root, dependency.ignore)
+        if ignore is not None and now.digest != dependency.digest and now.kind != "missing":
+            now = _without(full, now, root, ignore)
     except OSError as error:
         return f"{name} cannot be read: {error.strerror or error}"
     if now.kind == "missing":
@@ -145,6 +156,17 @@ def changed(dependency: FileDependency, root: str | os.PathLike[str]) -> str | N
         return None
     what = "folder" if dependency.kind == "listing" else "pattern"
     return f"{what} {name} has other files ({dependency.size} → {now.size})"
+
+
+def _without(
+    full: str, now: FileDependency, root: str | os.PathLike[str], ignore: Callable[[str], bool]
+) -> FileDependency:
+    """Look at a listing or a glob again, as if the paths that do not count were not there."""
+    if now.kind == "listing":
+        names = tuple(name for name in listed(full) if not ignore(os.path.join(full, name)))
+    else:
+        names = tuple(relative(path, root) for path in matched(full) if not ignore(path))
+    return from_names(now.path, now.kind, names, now.ignore)
 
 
 def _file_changed(dependency: FileDependency, full: str) -> str | None:
@@ -159,16 +181,32 @@ def _file_changed(dependency: FileDependency, full: str) -> str | None:
         return None
     if not dependency.digest:
         return f"{name} changed while the step ran"
-    return None if file_digest(full) == dependency.digest else f"{name} changed (same size)"
+    return None if content_digest(full) == dependency.digest else f"{name} changed (same size)"
 
 
-def file_digest(path: str) -> str:
-    """Return the hex xxh3-128 of a file's content, read in pieces of 1 MiB."""
+def file_digest(path: str, start: int = 0, stop: int | None = None) -> str:
+    """Return the hex xxh3-128 of a file's content, or of its bytes from ``start`` to ``stop``, read by the MiB."""
     digest = xxhash.xxh3_128()
+    left = sys.maxsize if stop is None else stop - start
     with open(path, "rb", buffering=0) as file:
-        while chunk := file.read(_CHUNK):
+        file.seek(start)
+        while left > 0 and (chunk := file.read(min(_CHUNK, left))):
             digest.update(chunk)
+            left -= len(chunk)
     return digest.hexdigest()
+
+
+def content_digest(path: str) -> str:
+    """Return the hex xxh3-128 of a file's content, not read again while its times of long ago stay as they are."""
+    now = os.stat(path)
+    if time.time_ns() - max(now.st_mtime_ns, now.st_ctime_ns) < _FRESH_NS:
+        return file_digest(path)
+    return _remembered(path, now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=4096)
+def _remembered(path: str, *identity: int) -> str:  # noqa: ARG001 - part of what is remembered
+    return file_digest(path)
 
 
 def listed(folder: str) -> tuple[str, ...]:

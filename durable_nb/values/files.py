@@ -4,8 +4,8 @@ Readers written in C or C++ that open files on their own raise no event; ``named
 of what they read by name.
 """
 
-# ruff: noqa: PTH100, PTH109, PTH116, PTH118, PTH119, PTH120, PTH206, SLF001
-# Strings for paths, as in dependencies; the frames of callers are only had so.
+# ruff: noqa: PTH100, PTH109, PTH116, PTH118, PTH119, PTH120, PTH206
+# Strings for paths, as in dependencies.
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ import os
 import stat
 import sys
 import tempfile
+from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,10 +30,14 @@ from durable_nb.values.dependencies import (
     observe,
     relative,
 )
+from durable_nb.values.file_events import EVENTS, what_happens
+from durable_nb.values.written import NOT_THERE, WrittenFile, appended, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from types import TracebackType
+
+    from durable_nb.values.file_events import Action
 
 __all__ = [
     "FileDependency",
@@ -44,8 +50,6 @@ __all__ = [
 ]
 
 _WATCHES: ContextVar[tuple[FileWatch, ...]] = ContextVar("durable_nb_file_watches", default=())
-_WRITES = os.O_WRONLY | os.O_RDWR
-_IMPORTING = ("importlib", "_frozen_importlib", "pkgutil", "zipimport", "linecache")
 
 
 @functools.cache
@@ -74,6 +78,18 @@ def excluded_folders() -> tuple[str, ...]:
     return tuple(sorted(os.path.join(f, "") for f in both if len(f) > 1))
 
 
+def unwatched(path: str) -> None:
+    """Take no notice of a path that is about to be overwritten."""
+
+
+@dataclass(slots=True)
+class _Writing:
+    """How a path was written: how many bytes it had before, ``NOT_THERE`` without any; whether only by appending."""
+
+    before: int
+    appending: bool
+
+
 class FileWatch:
     """Collects what is read and written while it is entered, by its own thread or task.
 
@@ -84,20 +100,26 @@ class FileWatch:
         root: the notebook's folder; what is below always counts, wherever it lies, unless it lies
             in an excluded folder that is itself below the root (a virtual environment).
         own: files that never count: the notebook itself.
+        overwriting: called with an absolute path just before its content is lost.
 
     Attributes:
         problems: what went wrong while looking; when not empty, what was read is not fully known.
     """
 
-    def __init__(self, root: str | os.PathLike[str], own: Collection[str | os.PathLike[str]] = ()) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str],
+        own: Collection[str | os.PathLike[str]] = (),
+        overwriting: Callable[[str], None] = unwatched,
+    ) -> None:
         self.root = os.path.abspath(root)
         self.problems: list[str] = []
         self._own = frozenset(os.path.abspath(path) for path in own)
+        self._overwriting = overwriting
         self._below = os.path.join(self.root, "")
-        self._seen: dict[tuple[str, Kind], os.stat_result | tuple[str, ...] | None] = {}
+        self._seen: dict[tuple[str, Kind], os.stat_result | tuple[str, ...] | FileDependency | None] = {}
         self._digests: dict[str, str] = {}
-        self._written: dict[str, None] = {}
-        self._rewritten: dict[str, None] = {}
+        self._written: dict[str, _Writing] = {}
         self._only_named: set[tuple[str, Kind]] = set()
         self._closed = False
 
@@ -118,6 +140,8 @@ class FileWatch:
         # By value, not by token: an asynchronous cell may end in another context than it began in.
         _WATCHES.set(tuple(watch for watch in _WATCHES.get() if watch is not self))
 
+    # -- what is seen
+
     def note(self, path: str, kind: Kind) -> None:
         """Count a file, folder or pattern as read, as it is now (from ``named_files``, --depends).
 
@@ -125,47 +149,35 @@ class FileWatch:
             path: absolute, or relative to the root.
             kind: how it is read.
         """
-        full = os.path.normpath(os.path.join(self.root, path))
+        full = self._full(path)
         if (full, kind) not in self._seen:
             self.read(full, kind)
             self._only_named.add((full, kind))
 
-    def reads(self) -> tuple[FileDependency, ...]:
-        """Return what was read, as before the watched code's own writes; ask once it ended."""
-        token = _WATCHES.set(())
-        try:
-            # A file that was only named and then written is an output, whatever it held before.
-            outputs = {spot for spot in self._only_named if spot[0] in self._written}
-            return tuple(self._dependency(path, kind) for path, kind in list(self._seen) if (path, kind) not in outputs)
-        finally:
-            _WATCHES.reset(token)
+    def note_made(self, named: Iterable[tuple[str, Kind]]) -> None:
+        """Count the named files that are new or other than they were as written; ask once the watched code ended.
 
-    def left(self) -> tuple[FileDependency, ...]:
-        """Return the files that were written or removed, as they are now; logs that were only appended to do not count.
-
-        Ask once it ended: a replay stands for the step only while these are as the step left them.
+        Writers in C++ are not seen at work: a file that nothing but its name tells of is found only so.
         """
-        token = _WATCHES.set(())
-        try:
-            paths = [path for path in self._rewritten if not Path(path).is_dir()]
-            return tuple(dependencies.observe(path, "file", Path(self.root)) for path in paths)
-        finally:
-            _WATCHES.reset(token)
+        for path, kind in named:
+            full = self._full(path)
+            if kind == "file" and (full, kind) not in self._seen and self.counts(full):
+                self._written.setdefault(full, _Writing(NOT_THERE, appending=False))
+        for path, kind in list(self._only_named):
+            seen = self._seen.get((path, kind))
+            if kind == "file" and isinstance(seen, os.stat_result) and _is_other(path, seen):
+                self._written.setdefault(path, _Writing(seen.st_size, appending=False))
 
-    def writes(self) -> tuple[str, ...]:
-        """Return the recorded paths of files written, moved or removed, first ones first."""
-        return tuple(relative(path, self.root) for path in self._written)
-
-    def counts(self, path: str) -> bool:
-        """Say whether a file at an absolute path can be a dependency."""
-        below = os.path.join(path, "").startswith(self._below)
-        inside = path[len(self._below) :] if below else path
-        if path in self._own or any(map(dependencies.is_junk, inside.split(os.sep))):
-            return False
-        if not path.startswith(excluded_folders()):
-            return True
-        least = len(self._below)
-        return below and not any(len(folder) > least and path.startswith(folder) for folder in excluded_folders())
+    def note_replayed(self, reads: Iterable[FileDependency], left: Iterable[WrittenFile]) -> None:
+        """Take over what a step that replays inside of the watched code once read and wrote."""
+        for read in reads:
+            full = self._full(read.path)
+            if full not in self._written:
+                self._seen.setdefault((full, read.kind), read)
+        for each in left:
+            appending = each.kind == "appended"
+            writing = self._written.setdefault(self._full(each.path), _Writing(each.before, appending))
+            writing.appending &= appending
 
     def read(self, path: str, kind: Kind) -> None:
         """Remember an absolute path that is about to be read."""
@@ -192,17 +204,80 @@ class FileWatch:
 
     def write(self, path: str, *, appending: bool = False) -> None:
         """Remember an absolute path that is about to be written, moved or removed."""
-        if not appending:
-            self._rewritten.setdefault(path)
-        seen = self._seen.get((path, "file"))
-        if path not in self._written and seen is not None and path not in self._digests:
+        writing = self._written.get(path)
+        if isinstance(self._seen.get((path, "file")), os.stat_result) and path not in self._digests and not writing:
             # The event comes before the file is emptied: the last moment to see what was read.
             self._digests[path] = file_digest(path)
-        self._written.setdefault(path)
+        if not appending and (writing is None or writing.appending):
+            self._overwriting(path)
+        if writing is None:
+            before = _stat(path)
+            self._written[path] = _Writing(before.st_size if before is not None else NOT_THERE, appending)
+        else:
+            writing.appending &= appending
+
+    def see(self, action: Action, path: object) -> None:
+        """Take part of an audit event; never raises, for that would break the user's call."""
+        if self._closed:
+            return
+        try:
+            full = _absolute(path)
+            if full is None or not self.counts(full):
+                return
+            if action in ("write", "append"):
+                self.write(full, appending=action == "append")
+            elif action == "read":
+                self.opened(full)
+            else:
+                self.read(full, "listing" if action == "listing" else "glob")
+        except Exception as error:  # noqa: BLE001 - reported through problems
+            self.problems.append(f"{path!r}: {type(error).__name__}: {error}")
+
+    # -- what came of it
+
+    def reads(self) -> tuple[FileDependency, ...]:
+        """Return what was read, as before the watched code's own writes; ask once it ended."""
+        token = _WATCHES.set(())
+        try:
+            # A file that was only named and then written is an output, whatever it held before.
+            outputs = {spot for spot in self._only_named if spot[0] in self._written}
+            return tuple(self._dependency(path, kind) for path, kind in list(self._seen) if (path, kind) not in outputs)
+        finally:
+            _WATCHES.reset(token)
+
+    def left(self) -> tuple[WrittenFile, ...]:
+        """Return the files that were written or removed, as they are now; ask once it ended."""
+        token = _WATCHES.set(())
+        try:
+            found = (self._left(path, writing) for path, writing in list(self._written.items()))
+            return tuple(each for each in found if each is not None)
+        finally:
+            _WATCHES.reset(token)
+
+    def _left(self, path: str, writing: _Writing) -> WrittenFile | None:
+        look = appended if writing.appending else written
+        return look(path, relative(path, self.root), writing.before)
+
+    def writes(self) -> tuple[str, ...]:
+        """Return the recorded paths of files written, moved or removed, first ones first."""
+        return tuple(relative(path, self.root) for path in self._written)
+
+    def counts(self, path: str) -> bool:
+        """Say whether a file at an absolute path can be a dependency."""
+        below = os.path.join(path, "").startswith(self._below)
+        inside = path[len(self._below) :] if below else path
+        if path in self._own or any(map(dependencies.is_junk, inside.split(os.sep))):
+            return False
+        if not path.startswith(excluded_folders()):
+            return True
+        least = len(self._below)
+        return below and not any(len(folder) > least and path.startswith(folder) for folder in excluded_folders())
 
     def _dependency(self, path: str, kind: Kind) -> FileDependency:
         name = relative(path, self.root)
         seen = self._seen[path, kind]
+        if isinstance(seen, FileDependency):
+            return seen
         if kind == "missing":
             return FileDependency(name, kind)
         if isinstance(seen, os.stat_result):
@@ -229,16 +304,20 @@ class FileWatch:
             return FileDependency(name, "file", seen.st_size)
         return dependencies.from_stat(name, seen, digest)
 
-    def see(self, action: Callable[[FileWatch, str], None], path: object) -> None:
-        """Take part of an audit event; never raises, for that would break the user's call."""
-        if self._closed:
-            return
-        try:
-            full = _absolute(path)
-            if full is not None and self.counts(full):
-                action(self, full)
-        except Exception as error:  # noqa: BLE001 - reported through problems
-            self.problems.append(f"{path!r}: {type(error).__name__}: {error}")
+    def _full(self, path: str) -> str:
+        return os.path.normpath(os.path.join(self.root, path))
+
+
+def _is_other(path: str, seen: os.stat_result) -> bool:
+    now = _stat(path)
+    return now is None or (now.st_size, now.st_mtime_ns) != (seen.st_size, seen.st_mtime_ns)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _absolute(path: object) -> str | None:
@@ -249,102 +328,13 @@ def _absolute(path: object) -> str | None:
     return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
 
 
-def _read_file(watch: FileWatch, path: str) -> None:
-    watch.opened(path)
-
-
-def _read_folder(watch: FileWatch, path: str) -> None:
-    watch.read(path, "listing")
-
-
-def _read_glob(watch: FileWatch, path: str) -> None:
-    watch.read(path, "glob")
-
-
-def _write_file(watch: FileWatch, path: str) -> None:
-    watch.write(path)
-
-
-def _append_file(watch: FileWatch, path: str) -> None:
-    watch.write(path, appending=True)
-
-
-Step = tuple["Callable[[FileWatch, str], None]", object]
-
-
-def _on_open(args: tuple[Any, ...], caller: str) -> Iterable[Step]:
-    path, _, flags = args
-    if caller.startswith(_IMPORTING) or (caller == "tokenize" and _caller(4) == "linecache"):
-        return  # loaded code counts as code, not as a file
-    flags = flags or 0
-    if not flags & (os.O_WRONLY | os.O_TRUNC | os.O_EXCL):
-        yield _read_file, path
-    if flags & _WRITES:
-        yield (_append_file if flags & os.O_APPEND else _write_file), path
-
-
-def _on_list(args: tuple[Any, ...], caller: str) -> Iterable[Step]:
-    if not caller.startswith((*_IMPORTING, "glob")):
-        yield _read_folder, args[0]
-
-
-def _on_scan(args: tuple[Any, ...], caller: str) -> Iterable[Step]:
-    # Patterns are dependencies on what they match, not on all the names in the folders on the way.
-    by_pattern = caller.startswith("pathlib") and _function(3) not in {"walk", "iterdir"}
-    if not by_pattern and not caller.startswith((*_IMPORTING, "glob")):
-        yield _read_folder, args[0]
-
-
-def _on_glob(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    pattern, _recursive, root_dir, *_rest = args
-    yield _read_glob, os.path.join(os.fsdecode(root_dir or ""), os.fsdecode(pattern))
-
-
-def _on_path_glob(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    yield _read_glob, os.path.join(args[0], args[1])
-
-
-def _on_path_rglob(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    yield _read_glob, os.path.join(args[0], "**", args[1])
-
-
-def _on_move(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    yield _write_file, args[0]
-    yield _write_file, args[1]
-
-
-def _on_link(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    yield _write_file, args[1]
-
-
-def _on_change(args: tuple[Any, ...], _: str) -> Iterable[Step]:
-    yield _write_file, args[0]
-
-
-_EVENTS: Mapping[str, Callable[[tuple[Any, ...], str], Iterable[Step]]] = {
-    "open": _on_open,
-    "os.listdir": _on_list,
-    "os.scandir": _on_scan,
-    "glob.glob/2": _on_glob,
-    "pathlib.Path.glob": _on_path_glob,
-    "pathlib.Path.rglob": _on_path_rglob,
-    "os.rename": _on_move,
-    "os.link": _on_link,
-    "os.symlink": _on_link,
-    "os.remove": _on_change,
-    "os.truncate": _on_change,
-    "os.mkdir": _on_change,
-    "os.rmdir": _on_change,
-}
-
-
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     watches = _WATCHES.get()
-    if not watches or event not in _EVENTS:
+    if not watches or event not in EVENTS:
         return
     token = _WATCHES.set(())  # what looking opens and lists itself does not count
     try:
-        for action, path in _EVENTS[event](args, _caller(2)):
+        for action, path in what_happens(event, args):
             for watch in watches:
                 watch.see(action, path)
     except Exception as error:  # noqa: BLE001 - an audit hook that raises breaks the user's call
@@ -354,21 +344,22 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         _WATCHES.reset(token)
 
 
-def _caller(depth: int) -> str:
-    try:
-        return str(sys._getframe(depth).f_globals.get("__name__", ""))
-    except ValueError:
-        return ""
-
-
-def _function(depth: int) -> str:
-    try:
-        return sys._getframe(depth).f_code.co_name
-    except ValueError:
-        return ""
-
-
 @functools.cache
 def _install() -> None:
     # Cannot be undone; with no watch it costs one look at a context variable per event.
     sys.addaudithook(_hook)
+
+
+def watches_here() -> tuple[FileWatch, ...]:
+    """Return the watches that see the calling code."""
+    return _WATCHES.get()
+
+
+@contextmanager
+def watched_by(watches: tuple[FileWatch, ...]) -> Iterator[None]:
+    """Let watches see the ``with`` body too: a thread's context begins empty."""
+    token = _WATCHES.set(watches)
+    try:
+        yield
+    finally:
+        _WATCHES.reset(token)

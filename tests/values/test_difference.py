@@ -111,7 +111,7 @@ def test_the_first_difference(old, new, expected):
     assert first_difference(old, new, "v") == expected
 
 
-@pytest.mark.parametrize("value", [case[0] for case in CASES if not isinstance(case[0], Rude)], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("value", [case[0] for case in CASES if not isinstance(case[0], Rude)], ids=type)
 def test_equal_values_have_none(value):
     """A copy does not differ."""
     assert first_difference(value, copy.deepcopy(value), "v") == ""

@@ -18,7 +18,16 @@ from pathlib import Path
 import pytest
 
 from durable_nb.values import dependencies
-from durable_nb.values.files import FileDependency, FileWatch, changed, named_files, observe
+from durable_nb.values.files import (
+    FileDependency,
+    FileWatch,
+    changed,
+    named_files,
+    observe,
+    watched_by,
+    watches_here,
+)
+from durable_nb.values.written import WrittenFile
 
 OLD = 1_600_000_000
 
@@ -315,15 +324,65 @@ def test_named_files_can_be_noted(folder):
     assert changed(by_path["sub/b.csv"], folder) is None
     (left,) = watch.left()
     assert left.path == "sub/a.csv"
-    assert changed(left, folder) is None
+    assert left.is_untouched("sub/a.csv")
     write(folder / "sub" / "a.csv", "changed by somebody else")
-    assert changed(left, folder) is not None
+    assert not left.holds("sub/a.csv")
 
 
-def test_appended_logs_are_not_left_behind(folder):
-    """A file that a step only appends to may grow later without making the step stale."""
+def test_what_was_appended_is_left_behind(folder):
+    """Of a file that a step only appends to, the bytes it appended count: more may follow, but none may go."""
+    write(folder / "run.log", "before\n")
     with FileWatch(folder) as watch:
         with open(folder / "run.log", "a") as log:
             log.write("one line")
         write(folder / "out.csv", "1")
-    assert [each.path for each in watch.left()] == ["out.csv"]
+        write(folder / "tmp", "came and went")
+        os.remove("tmp")
+    log, out = watch.left()
+    assert (log.path, log.kind, log.before, log.size) == ("run.log", "appended", 7, 15)
+    assert (out.path, out.kind, out.before, out.size) == ("out.csv", "file", -1, 1)
+    with open("run.log", "a") as file:
+        file.write(" and more")
+    assert log.holds("run.log")
+    assert not log.is_untouched("run.log")
+    for text in ("before\n", "BEFORE\none LINE and more"):
+        write(folder / "run.log", text)
+        assert not log.holds("run.log"), text
+
+
+def test_files_that_only_their_name_tells_of(folder):
+    """A named file that is new, or other than it was, after the code ran was written by it: C++ writes unseen."""
+    with FileWatch(folder) as watch:
+        for path, kind in named_files(["data.csv", "sub/a.csv", "new.csv"], folder):
+            watch.note(path, kind)
+        code = "import sys; [open(name, 'w').write('x') for name in sys.argv[1:]]"
+        subprocess.run([sys.executable, "-c", code, "data.csv", "new.csv"], check=True)
+        watch.note_made(named_files(["data.csv", "sub/a.csv", "new.csv"], folder))
+    assert kinds(watch) == {("sub/a.csv", "file")}
+    assert {(each.path, each.before, each.size) for each in watch.left()} == {("data.csv", 19, 1), ("new.csv", -1, 1)}
+
+
+def test_what_replays_inside_counts_as_read_and_written(folder):
+    """A step that replays inside of watched code hands on what it read first and what it wrote."""
+    was = observe("data.csv", "file", folder)
+    left = WrittenFile("sub/a.csv", "file", 3, 0, "", 3)
+    with FileWatch(folder) as watch:
+        watch.note_replayed([was], [left])
+        Path("sub/a.csv").read_text()
+        Path("data.csv").write_text("new")
+    assert watch.reads() == (was,)
+    assert watch.writes() == ("sub/a.csv", "data.csv")
+
+
+def test_a_thread_can_be_seen(folder):
+    """Watches may be handed to a thread, whose own context is empty."""
+
+    def read(watches):
+        with watched_by(watches):
+            Path("data.csv").read_text()
+
+    with FileWatch(folder) as watch:
+        thread = threading.Thread(target=read, args=(watches_here(),))
+        thread.start()
+        thread.join()
+    assert kinds(watch) == {("data.csv", "file")}
