@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.values.fingerprint import graph_of, hidden_graph
 from durable_nb.values.pickling import encode
+from durable_nb.values.tree import quoted_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 MAX_ITEMS = 1000
+MAX_TEXT = 64 << 10
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
@@ -26,7 +28,10 @@ class Unrecordable(Exception):  # noqa: N818 - a verdict: the step runs again, a
 
 
 def texts_in(values: Iterable[object]) -> list[object]:
-    """Return the texts and paths among some values and in their containers of up to 1,000 items."""
+    """Return the texts and paths among some values and in their containers of up to 1,000 items.
+
+    Of a text also the quoted words that may be paths: a query names its files so.
+    """
     found: list[object] = []
     for value in values:
         if isinstance(value, str | PurePath):
@@ -34,7 +39,11 @@ def texts_in(values: Iterable[object]) -> list[object]:
         elif type(value) in _CONTAINERS and len(value) <= MAX_ITEMS:  # type: ignore[arg-type]
             items: Any = value.values() if type(value) is dict else value
             found += [each for each in items if isinstance(each, str | PurePath)]
-    return found
+    return found + [word for text in found if isinstance(text, str) for word in _words(text)]
+
+
+def _words(text: str) -> list[str]:
+    return quoted_paths(text) if len(text) <= MAX_TEXT and ("'" in text or '"' in text) else []
 
 
 def encode_connected(

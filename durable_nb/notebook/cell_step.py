@@ -40,6 +40,7 @@ from durable_nb.notebook.verify import why_stale
 from durable_nb.store.records import CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
+from durable_nb.values.modules import edited_modules
 from durable_nb.values.pickling import decode
 from durable_nb.values.registry import registry
 from durable_nb.values.states import States
@@ -174,6 +175,7 @@ class CellStep(CellRun):
         """Yield the checkpoints of equal code and inputs that still hold, newest first."""
         namespace = self.notebook.namespace
         self.inputs = read_inputs(self.code, namespace, self.options.inputs)
+        self._tell_of_edited_modules()
         self.unrecordable = self.inputs.unknowable
         self.base_key = self.inputs.base_key(self.code)
         self.occurrence = self.notebook.occurrences.of(self.cell, self.base_key)
@@ -194,6 +196,12 @@ class CellStep(CellRun):
         self._before = namespace.snapshot()
         keep_bytes = self.notebook.snapshot_bytes if self.policy.retries_allowed else None
         self.states = States(self.inputs.fingerprints.graph, namespace.names, keep_bytes=keep_bytes)
+
+    def _tell_of_edited_modules(self) -> None:
+        for name in edited_modules(self.inputs.values.values()):
+            self.session.warn(
+                f"the file of {name} was edited: this kernel still runs the old code until it is reloaded"
+            )
 
     # -- replay
 

@@ -22,7 +22,7 @@ from durable_nb.errors import FingerprintError
 from durable_nb.values.code import code_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # A file older than this was not edited after anything in this process was imported... unless it was edited
 # between its own import and ours, which the comparison with the loaded functions' code notices.
@@ -32,16 +32,19 @@ _OWN: Final = frozenset({"durable_nb", "builtins"})
 _SIMPLE: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _SIMPLE_CONTAINERS: Final = frozenset({list, tuple, dict})
 _LARGEST_DATA: Final = 10_000
+_MAIN: Final = "__main__"
 _PYC_HEADER: Final = struct.Struct("<4sIII")
 
 
 class _Loaded:
     """The digest of one module's source as this process loaded it, or why it is not known."""
 
-    __slots__ = ("digest", "size_and_time", "spec", "unknown")
+    __slots__ = ("codes", "digest", "loaded_at", "size_and_time", "spec", "unknown")
 
     def __init__(self, spec: object, module: types.ModuleType, source: Path) -> None:
         self.spec = spec
+        self.loaded_at = _load_times.get(str(source), 0)
+        self.codes: frozenset[bytes] = frozenset()
         self.unknown = ""
         self.size_and_time = _size_and_time(source)
         try:
@@ -53,10 +56,11 @@ class _Loaded:
             self.unknown = f"its source cannot be read: {error}"
             return
         self.digest = xxhash.xxh3_128_digest(ast.dump(tree).encode())
-        unedited = self.size_and_time[1] < max(_load_times.get(str(source), 0), int(_FIRST_SIGHT * 1e9))
+        self.codes = frozenset(map(code_digest, _nested(compiled)))
+        unedited = self.size_and_time[1] < max(self.loaded_at, int(_FIRST_SIGHT * 1e9))
         if not (unedited or _matches_pyc(module, source)):
             self.unknown = "its file may have been edited after it was loaded: reload it"
-        elif not _runs(module, compiled):
+        elif not _runs(module, str(source), self.codes):
             self.unknown = "its file differs from the code this kernel loaded: reload it"
 
 
@@ -141,6 +145,22 @@ def stale_on_disk(module: types.ModuleType) -> bool:
     return xxhash.xxh3_128_digest(ast.dump(tree).encode()) != loaded.digest
 
 
+def edited_modules(values: Iterable[object]) -> list[str]:
+    """Return the local modules among values, or that functions and classes among them come from, edited since."""
+    found: dict[str, types.ModuleType] = {}
+    for value in values:
+        module = value if isinstance(value, types.ModuleType) else _home(value)
+        if module is not None and is_local(module.__name__):
+            found |= local_modules(module)
+    return [name for name, each in sorted(found.items()) if name != _MAIN and stale_on_disk(each)]
+
+
+def _home(value: object) -> types.ModuleType | None:
+    name = value.__module__ if isinstance(value, types.FunctionType | type) else None
+    module = sys.modules.get(name) if isinstance(name, str) and name != _MAIN else None
+    return module if isinstance(module, types.ModuleType) else None
+
+
 def local_modules(module: types.ModuleType) -> dict[str, types.ModuleType]:
     """Return the local modules a local module reaches through its globals, itself included, by name."""
     found: dict[str, types.ModuleType] = {}
@@ -162,6 +182,7 @@ def _transitive(module: types.ModuleType) -> Iterator[bytes]:
     for local_name, local in sorted(local_modules(module).items()):
         yield local_name.encode()
         yield _source_digest(local, local_name)
+        yield from sorted(_foreign_code(local, local_name)) if local_name != _MAIN else ()
         yield from _simple_data(local)
 
 
@@ -184,7 +205,7 @@ def _neighbours(module: types.ModuleType) -> Iterator[types.ModuleType]:
 
 
 def _source_digest(module: types.ModuleType, name: str) -> bytes:
-    if name == "__main__":
+    if name == _MAIN:
         return b"__main__"
     source = _source(module)
     if source is None:
@@ -201,8 +222,9 @@ def _at_first_sight(module: types.ModuleType, source: Path) -> _Loaded:
     spec = module.__dict__.get("__spec__")
     name = module.__name__
     known = _loaded.get(name)
-    # importlib.reload gives the module a new spec; an edit of the file alone does not.
-    if known is None or known.spec is not spec:
+    # importlib.reload gives the module a new spec; an edit of the file alone does not. IPython's autoreload runs
+    # only the definitions that changed, under the file's name, in the module as it is.
+    if known is None or known.spec is not spec or known.loaded_at != _load_times.get(str(source), 0):
         known = _loaded[name] = _Loaded(spec, module, source)
     return known
 
@@ -231,13 +253,19 @@ def _matches_pyc(module: types.ModuleType, source: Path) -> bool:
     return bool(mtime == int(status.st_mtime) & 0xFFFFFFFF and size == status.st_size & 0xFFFFFFFF)
 
 
-def _runs(module: types.ModuleType, compiled: types.CodeType) -> bool:
+def _runs(module: types.ModuleType, file: str, known: frozenset[bytes]) -> bool:
     """Tell whether each function the module defines runs code that its source compiles to."""
-    file = compiled.co_filename
-    known = set(map(code_digest, _nested(compiled)))
-    return all(
-        code_digest(code) in known for code in _live_code(module.__dict__, module.__name__) if code.co_filename == file
-    )
+    live = _live_code(module.__dict__, module.__name__)
+    return all(code_digest(code) in known for code in live if code.co_filename == file)
+
+
+def _foreign_code(module: types.ModuleType, name: str) -> Iterator[bytes]:
+    """Yield the names and code of functions that were put into a module, or into its classes, from elsewhere."""
+    loaded = _loaded.get(name)
+    for code in _live_code(module.__dict__, name):
+        digest = code_digest(code)
+        if loaded is None or digest not in loaded.codes:
+            yield code.co_name.encode() + digest
 
 
 def _nested(code: types.CodeType) -> Iterator[types.CodeType]:

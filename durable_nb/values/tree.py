@@ -15,6 +15,7 @@ _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _QUOTED = re.compile(r"'([^'\n]+)'|\"([^\"\n]+)\"")
 # What these are given is shown, never run: a word in it is no variable.
 _SHOWING = frozenset({"print"})
+_MATCHERS = frozenset({"glob", "iglob", "rglob"})
 _PATH_SIGNS = frozenset("/\\.*")
 # Whoever holds one of these can read any global, also when it is passed on (`map(eval, rows)`).
 DYNAMIC_NAMES = frozenset({"eval", "exec", "globals"})
@@ -55,11 +56,13 @@ def tree_facts(tree: ast.AST, *, skip: Collection[ast.AST] = ()) -> TreeFacts:
         The facts of the node and everything below it.
     """
     nodes = list(_walk(tree, {id(node) for node in skip}))
+    mentions = {word for text in _spoken(nodes) for word in identifiers(text)}
+    # Python's own matching is seen when it happens, in the right folder: `Path("data").glob("*.csv")`.
+    nodes = list(_walk(tree, {id(node) for node in (*skip, *_patterns(nodes))}))
     spoken = list(_spoken(nodes))
-    mentions = {word for text in spoken for word in identifiers(text)}
     paths = {text for text in _literals(nodes) if looks_like_path(text)}
     paths |= {text for text in spoken if looks_like_path(text, bare=True)}
-    paths |= {word for text in spoken for word in _quoted(text) if looks_like_path(word)}
+    paths |= {word for text in spoken for word in quoted_paths(text)}
     return TreeFacts(frozenset(mentions), frozenset(_dynamic(tree, nodes)), frozenset(paths))
 
 
@@ -68,9 +71,10 @@ def identifiers(text: str) -> set[str]:
     return set(_IDENTIFIER.findall(text))
 
 
-def _quoted(text: str) -> Iterator[str]:
-    """Yield the quoted words in a text: ``select * from 'data.csv'`` names a file."""
-    return (single or double for single, double in _QUOTED.findall(text))
+def quoted_paths(text: str) -> list[str]:
+    """Return the quoted words in a text that may be paths: ``select * from 'data.csv'`` names a file."""
+    words = (single or double for single, double in _QUOTED.findall(text))
+    return [word for word in words if looks_like_path(word)]
 
 
 def looks_like_path(text: str, *, bare: bool = False) -> bool:
@@ -104,6 +108,12 @@ def _literals(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
+
+
+def _patterns(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for node in nodes:
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in _MATCHERS:
+            yield from (each for each in node.args if isinstance(each, ast.Constant | ast.JoinedStr))
 
 
 def _spoken(nodes: list[ast.AST]) -> Iterator[str]:

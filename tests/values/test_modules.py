@@ -13,7 +13,14 @@ import pytest
 
 from durable_nb.errors import FingerprintError
 from durable_nb.values import modules
-from durable_nb.values.modules import is_local, local_modules, module_fingerprint, note_loaded, stale_on_disk
+from durable_nb.values.modules import (
+    edited_modules,
+    is_local,
+    local_modules,
+    module_fingerprint,
+    note_loaded,
+    stale_on_disk,
+)
 
 if TYPE_CHECKING:
     import types
@@ -136,3 +143,38 @@ def test_a_file_that_does_not_hold_the_loaded_functions_is_unknown(
     write("mine_h", "def f(): return 2\n", age=7200)
     with pytest.raises(FingerprintError, match="differs"):
         module_fingerprint(module)
+
+
+def test_a_definition_run_anew_in_its_module_counts(write: Callable[..., types.ModuleType]) -> None:
+    """A function replaced by the file's new definition, as autoreload does, is the new file's code."""
+    module = write("mine_p", "def f(): return 1\n")
+    before = module_fingerprint(module)
+    assert edited_modules([module, module.f]) == []
+    write("mine_p", "def f(): return 2\n", age=10)
+    assert edited_modules([module]) == edited_modules([module.f]) == ["mine_p"]
+    assert edited_modules([json, 1, "mine_p"]) == []
+    namespace: dict[str, types.FunctionType] = {}
+    exec(compile("def f(): return 2", str(module.__file__), "exec", dont_inherit=True), vars(module), namespace)
+    module.f.__code__ = namespace["f"].__code__
+    note_loaded(str(module.__file__))
+    patched = module_fingerprint(module)
+    assert patched != before
+    assert edited_modules([module]) == []
+    importlib.reload(module)
+    assert module_fingerprint(module) == patched
+
+
+def test_a_function_put_into_a_module_counts(write: Callable[..., types.ModuleType]) -> None:
+    """A function from elsewhere that was put into a module or into a class of it changes it, until it is taken out."""
+    module = write("mine_q", "def f(): return 1\nclass C:\n    def m(self): return 1\n")
+    before = module_fingerprint(module)
+    two, three = (eval(f"lambda *_: {n}", {"__name__": "json"}) for n in (2, 3))
+    own, module.f = module.f, two
+    patched = module_fingerprint(module)
+    assert patched != before
+    module.f = three
+    assert module_fingerprint(module) not in {patched, before}
+    module.f = own
+    assert module_fingerprint(module) == before
+    module.C.m = two
+    assert module_fingerprint(module) != before
