@@ -56,11 +56,13 @@ def tree_facts(tree: ast.AST, *, skip: Collection[ast.AST] = ()) -> TreeFacts:
         The facts of the node and everything below it.
     """
     nodes = list(_walk(tree, {id(node) for node in skip}))
-    mentions = {word for text in _spoken(nodes) for word in identifiers(text)}
-    # Python's own matching is seen when it happens, in the right folder: `Path("data").glob("*.csv")`.
-    nodes = list(_walk(tree, {id(node) for node in (*skip, *_patterns(nodes))}))
     spoken = list(_spoken(nodes))
-    paths = {text for text in _literals(nodes) if looks_like_path(text)}
+    mentions = {word for text in spoken for word in identifiers(text)}
+    paths = {
+        text
+        for text in _literals(_walk(tree, {id(node) for node in (*skip, *_patterns(nodes))}))
+        if looks_like_path(text)
+    }
     paths |= {text for text in spoken if looks_like_path(text, bare=True)}
     paths |= {word for text in spoken for word in quoted_paths(text)}
     return TreeFacts(frozenset(mentions), frozenset(_dynamic(tree, nodes)), frozenset(paths))
@@ -111,14 +113,19 @@ def _literals(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _patterns(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Yield what Python's own matching is given: it is seen when it happens, in the right folder."""
     for node in nodes:
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in _MATCHERS:
+        if isinstance(node, ast.Call) and _matches(node):
             yield from (each for each in node.args if isinstance(each, ast.Constant | ast.JoinedStr))
+
+
+def _matches(call: ast.Call) -> bool:
+    return getattr(call.func, "attr", getattr(call.func, "id", "")) in _MATCHERS
 
 
 def _spoken(nodes: list[ast.AST]) -> Iterator[str]:
     """Yield string literals which are, or through one variable become, an argument of a call."""
-    calls = [node for node in nodes if isinstance(node, ast.Call) and not _only_shows(node)]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and not (_only_shows(node) or _matches(node))]
     passed: set[str] = set()
     for call in calls:
         for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
