@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core import module_attributes, streams
+from durable_nb.core import streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.clock import SystemClock
-from durable_nb.core.conditions import Conditions, files_read, stale
+from durable_nb.core.conditions import Conditions, Surroundings, files_read, stale
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
+from durable_nb.core.module_attributes import ModuleWatch, make_again, reaches_module, values_of
 from durable_nb.core.mutations import NO_MUTATIONS, Redo, find_mutations
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.reasons import LiveFunction
@@ -23,6 +24,7 @@ from durable_nb.core.rebinding import Globals, bind_again
 from durable_nb.core.recording import Unrecordable, encode_connected, texts_in
 from durable_nb.core.scope import Place, StepStatus, at, current_place
 from durable_nb.core.session import active_session
+from durable_nb.core.settings import apply
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.watch import CallWatch
 from durable_nb.core.written import written_by
@@ -37,12 +39,13 @@ from durable_nb.values.pickling import decode, environment
 from durable_nb.values.states import States
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from types import CodeType
 
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.events import EventKind
+    from durable_nb.core.module_attributes import ModuleChanges
     from durable_nb.core.mutations import Mutations
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.session import Session
@@ -75,7 +78,7 @@ class StepCall:
         self.started_at = 0.0
         self._before: CallFingerprint | None = None
         self._sources: tuple[CodeRecord, ...] = ()
-        self._reached: tuple[InputRecord, ...] = ()
+        self._described: tuple[InputRecord, ...] = ()
 
     # -- source → analysis → key → ledger lookup
 
@@ -100,7 +103,7 @@ class StepCall:
                     yield record
         self.reach = self._before.reach.hex() if self._before is not None else ""
         self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
-        self._reached = self._describe(scope_pass.session)
+        self._described = self._describe(scope_pass.session)
         scope_pass.executed += 1
         self.started_at = self.clock.now()
         self._globals = Globals(self._functions(), self.step.func.__globals__)
@@ -163,14 +166,24 @@ class StepCall:
         if not extra.get("effects"):
             outcome.value = value
             return True
+        redo: Redo | None = None
         if "changes" in value:
             assert self._before is not None  # noqa: S101 - candidates() computed it
             assert self._before.full is not None  # noqa: S101 - what was changed is in it
-            wrong = Redo(value["changes"], self._before.full, extra["after"]).apply(self._inputs_now)
+            redo = Redo(value["changes"], self._before.full, extra["after"])
+            wrong = redo.apply(self._inputs_now)
             if wrong is not None:
                 self.reason = wrong
                 return False
-        streams.restore(value.get("streams", {}))
+        try:
+            apply(value.get("settings", {}))
+            make_again(value.get("modules", {}))
+            streams.restore(value.get("streams", {}))
+        except (ImportError, OSError, ValueError, KeyError) as error:
+            if redo is not None:
+                redo.undo()
+            self.reason = f"the settings it changed cannot be made again: {error}"
+            return False
         bind_again(self.step.func.__globals__, value.get("globals", {}))
         outcome.value = value["result"]
         return True
@@ -222,6 +235,9 @@ class StepCall:
         if self.scope_pass is None:
             return nullcontext()
         session = self.scope_pass.session
+        names = self.step.func.__globals__
+        self._surroundings = Surroundings.now(self._codes(), names, session.root)
+        self._modules = ModuleWatch(self._codes(), names, self._globals_read())
         self._watch = CallWatch(session, session.overlap, partial(self._files_named, session))
         return self._watch
 
@@ -252,19 +268,21 @@ class StepCall:
         return Transaction(self.scope_pass.session, records, partial(self._committed, record))
 
     def _capture(self, outcome: Outcome, scope_pass: ScopePass) -> StepRecord:
-        mutations = self._mutations()
+        modules = self._modules.changes()
+        mutations = self._mutations(modules)
         rebound = self._globals.rebound()
-        self._check_recordable(mutations, rebound)
-        conditions = Conditions(self._watch, self._codes(), self.step.func.__globals__, scope_pass.session.root, ())
+        self._check_recordable(mutations, [*rebound, *values_of(modules)])
+        conditions = Conditions(self._watch, self._surroundings, ())
         advanced = self._advanced()
         session = scope_pass.session
         effects: dict[str, Any] = {"streams": {name: state for name, (_, state) in advanced.items()}}
-        effects |= {"changes": list(mutations.states), "globals": rebound}
+        effects |= {"changes": list(mutations.states), "globals": rebound, "modules": modules}
+        effects["settings"] = self._watch.process_changes
         effects = {name: each for name, each in effects.items() if each}
         error = record_error(outcome.error) if outcome.error is not None else None
         payload = None
         if effects or error is None:
-            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound}
+            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound} | values_of(modules)
             payload = self._encode({"result": outcome.value, **effects} if effects else outcome.value, made, session)
         extra = conditions.extra(drawn=advanced.keys(), seeded=self._seeded)
         if effects:
@@ -289,7 +307,7 @@ class StepCall:
             environment=environment(),
             payload=payload,
             error=error,
-            inputs=self._reached,
+            inputs=self._described,
             files=conditions.files(),
             extra=extra or None,
         )
@@ -304,21 +322,22 @@ class StepCall:
         self._sources = tuple(live.sources())
         return tuple(live.records.values())
 
-    def _mutations(self) -> Mutations:
+    def _globals_read(self) -> list[Any]:
+        """Return the values of the globals that the function and those it reaches read."""
+        full = self._before.full if self._before is not None else None
+        return list(full.reached.values()) if full is not None else []
+
+    def _mutations(self, modules: ModuleChanges) -> Mutations:
         """Return what the call changed in its arguments, its object and the globals that it reads."""
         if self.unrecordable:
             raise Unrecordable(self.unrecordable)
         if self._before is None or self._before.full is None:
             return NO_MUTATIONS  # only atoms and code went in: nothing that could have been changed
-        return find_mutations(self._before.full, self._inputs_now(), self._states)
+        apart = {name for name, value in self._before.full.reached.items() if reaches_module(value, modules)}
+        return find_mutations(self._before.full, self._inputs_now(), self._states, apart)
 
-    def _check_recordable(self, mutations: Mutations, rebound: dict[str, Any]) -> None:
-        attribute = module_attributes.assigned(self._codes(), self.step.func.__globals__)
-        if attribute:
-            raise Unrecordable(f"it assigns {attribute}, which a replay would not assign again")
-        if self._watch.changed_process:
-            raise Unrecordable("it changed the environment or the current folder, which a replay of a call does not")
-        changed = [*(name for name in mutations.after if name), *rebound]
+    def _check_recordable(self, mutations: Mutations, rebound: Iterable[str]) -> None:
+        changed = [*(name for name in mutations.after if name), *rebound, *self._watch.process_changes]
         if changed and self._watch.overlapped:
             raise Unrecordable(f"{changed[0]} changed while other calls ran too: whose change it is cannot be known")
 
@@ -360,7 +379,7 @@ class StepCall:
         self.unrecordable = why
         self.announce("unrecorded", reason=why)
         if self.scope_pass is not None:
-            if self._reached:
+            if self._described:
                 self.scope_pass.session.reasons.not_described(self.reach)
             self.scope_pass.session.warn_once(f"call {self.name}", f"step {self.name} was not recorded: {why}")
 

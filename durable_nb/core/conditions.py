@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.changes import ConditionChange
 from durable_nb.core.environ import changed_variable, depends_on_folder, variables_named
 from durable_nb.core.recording import Unrecordable
+from durable_nb.core.settings import decimal_context
 from durable_nb.core.written import PART
 from durable_nb.store.records import FileRecord
 from durable_nb.values.dependencies import FileDependency, relative
@@ -49,7 +50,15 @@ def changes(
         why = written.why_changed(record, files_read(record))
         if why:
             yield ConditionChange("file", why.partition(" ")[0].rstrip(","), why)
-    if "folder" in extra and extra["folder"] != _folder(written.root):
+    yield from _surroundings_changed(extra, written.root, names)
+    before = extra.get("streams")
+    differs = streams.states_differ(before) if before and (extra.get("seeded") or seeded()) else None
+    if differs:
+        yield ConditionChange("random stream", differs, f"the random stream {differs} is in another state")
+
+
+def _surroundings_changed(extra: Mapping[str, Any], root: Path, names: Mapping[str, Any]) -> Iterator[ConditionChange]:
+    if "folder" in extra and extra["folder"] != _folder(root):
         yield ConditionChange("folder", "the current folder", "the current folder is another")
     variable = changed_variable(extra.get("environ", {}))
     if variable:
@@ -58,10 +67,43 @@ def changes(
     attribute = module_attributes.changed(extra.get("attributes", {}), names)
     if attribute:
         yield ConditionChange("module attribute", attribute, f"{attribute} has another value")
-    before = extra.get("streams")
-    differs = streams.states_differ(before) if before and (extra.get("seeded") or seeded()) else None
-    if differs:
-        yield ConditionChange("random stream", differs, f"the random stream {differs} is in another state")
+    if extra.get("decimals", "") != decimal_context():
+        yield ConditionChange("decimal context", "the decimal context", "the decimal context is another")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What code finds around it before it runs; what it changes itself there is no condition of its own.
+
+    Attributes:
+        codes: the code.
+        names: its globals.
+        variables: the environment variables that it names, with digests of their values.
+        attributes: the same of attributes of modules.
+        folder: the current folder.
+        decimals: how decimals are computed, "" as usual.
+    """
+
+    codes: tuple[CodeType, ...]
+    names: Mapping[str, Any]
+    variables: dict[str, str]
+    attributes: dict[str, str]
+    folder: str
+    decimals: str
+
+    @classmethod
+    def now(cls, codes: Iterable[CodeType], names: Mapping[str, Any], root: Path) -> Surroundings:
+        """Look at them."""
+        codes = tuple(codes)
+        return cls(
+            codes, names, variables_named(codes), module_attributes.read(codes, names), _folder(root), decimal_context()
+        )
+
+    def attributes_read(self) -> dict[str, str]:
+        """Return the attributes as before, and as they are those of modules that the code imported itself."""
+        own = module_attributes.assigned_names(self.codes)
+        late = {name: d for name, d in module_attributes.read(self.codes, self.names).items() if name not in own}
+        return late | self.attributes
 
 
 class Conditions:
@@ -71,18 +113,9 @@ class Conditions:
     are the watch's own: what comes first of reading and writing matters there.)
     """
 
-    def __init__(
-        self,
-        watch: CallWatch,
-        codes: Iterable[CodeType],
-        names: Mapping[str, Any],
-        root: Path,
-        replayed: Iterable[StepRecord],
-    ) -> None:
-        self._names = names
+    def __init__(self, watch: CallWatch, surroundings: Surroundings, replayed: Iterable[StepRecord]) -> None:
         self._watch = watch
-        self._codes = tuple(codes)
-        self._root = root
+        self._surroundings = surroundings
         self._replayed = [row for row in replayed if row.extra]
 
     def files(self, declared: Iterable[FileDependency] = ()) -> tuple[FileRecord, ...]:
@@ -113,16 +146,19 @@ class Conditions:
         for row in self._replayed:
             variables |= (row.extra or {}).get("environ", {})
             attributes |= (row.extra or {}).get("attributes", {})
-        variables |= variables_named(self._codes)
-        attributes |= module_attributes.read(self._codes, self._names)
+        around = self._surroundings
+        variables |= around.variables
+        attributes |= around.attributes_read()
         if variables:
             extra["environ"] = variables
         if attributes:
             extra["attributes"] = attributes
         if self._watch.left:
             extra[PART] = [list(astuple(each)) for each in self._watch.left]
-        if self._watch.left or self._watch.files or depends_on_folder(self._codes):
-            extra["folder"] = _folder(self._root)
+        if self._watch.left or self._watch.files or depends_on_folder(around.codes):
+            extra["folder"] = around.folder
+        if around.decimals:
+            extra["decimals"] = around.decimals
         if drawn:
             extra["streams"] = {name: before for name, (before, _) in self._watch.advanced.items() if name in drawn}
             extra["seeded"] = seeded()

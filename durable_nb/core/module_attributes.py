@@ -1,8 +1,9 @@
-"""Attributes of modules that code reads or assigns: inputs, and changes that a replay would not make again."""
+"""Attributes of modules that code reads (inputs) or assigns (made again by a replay; DESIGN §5 row 16)."""
 
 from __future__ import annotations
 
 import dis
+import importlib
 from functools import lru_cache
 from types import CodeType, ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,10 +11,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import xxhash
 
 from durable_nb.core.environ import nested_codes
+from durable_nb.core.recording import Unrecordable
+from durable_nb.values.modules import is_local, local_modules, simple_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+ModuleChanges = dict[str, tuple[dict[str, Any], list[str]]]
+"""Attributes assigned and deleted, by the name of their module."""
+_MAIN = "__main__"
+_NO = object()
 _NAMES = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _WATCHED = frozenset({("pandas", "options")})
 """Compared and made again as settings of the process."""
@@ -27,13 +34,99 @@ class _Chains(NamedTuple):
     stored: frozenset[tuple[str, ...]]
 
 
-def assigned(codes: Iterable[CodeType], names: Mapping[str, Any]) -> str | None:
-    """Return the first attribute of a module, or of something inside one, that code assigns; None without any."""
-    for chain in sorted(chain for code in codes for chain in _chains(code).stored):
-        module = names.get(chain[0])
-        if isinstance(module, ModuleType) and (module.__name__, chain[1]) not in _WATCHED:
-            return ".".join(chain)
-    return None
+class ModuleWatch:
+    """Finds which attributes of modules change: those that code assigns, and public ones of some modules.
+
+    Args:
+        codes: the code that will run.
+        names: its globals.
+        values: objects that it reads; of local modules among them any attribute may be changed unseen.
+    """
+
+    def __init__(self, codes: Iterable[CodeType], names: Mapping[str, Any], values: Iterable[object]) -> None:
+        self._names = names
+        self._stored = sorted({chain for code in codes for chain in _chains(code).stored})
+        local = [each for each in values if isinstance(each, ModuleType) and is_local(each.__name__)]
+        reached = {name: module for each in local for name, module in local_modules(each).items() if name != _MAIN}
+        self._before = [(module, _public(module), simple_data(module)) for module in reached.values()]
+
+    def changes(self) -> ModuleChanges:
+        """Return what was assigned and deleted, by the module's name.
+
+        Raises:
+            Unrecordable: something inside a module changed.
+        """
+        found: ModuleChanges = {}
+        for chain in self._stored:
+            first = self._names.get(chain[0])
+            if not isinstance(first, ModuleType) or (first.__name__, chain[1]) in _WATCHED:
+                continue
+            owner = _module(chain[:-1], self._names)
+            if owner is None:
+                raise Unrecordable(f"it assigns {'.'.join(chain)}, which a replay would not assign again")
+            _take(found, owner, {chain[-1]})
+        for module, before, data in self._before:
+            now = _public(module)
+            _take(
+                found,
+                module,
+                {name for name in now.keys() | before.keys() if now.get(name, _NO) is not before.get(name, _NO)},
+            )
+            _refuse_inner_change(module, data, found)
+        return found
+
+
+def _refuse_inner_change(module: ModuleType, before: dict[str, bytes], found: ModuleChanges) -> None:
+    now = simple_data(module)
+    made, deleted = found.get(module.__name__, ({}, []))
+    for name in sorted(now.keys() | before.keys()):
+        if now.get(name) != before.get(name) and name not in made and name not in deleted:
+            raise Unrecordable(f"it changed {module.__name__}.{name}, which a replay would not change again")
+
+
+def reaches_module(value: object, changes: ModuleChanges) -> bool:
+    """Say whether a value is a local module whose fingerprint differs because of recorded changes."""
+    if not changes or not isinstance(value, ModuleType) or not is_local(value.__name__):
+        return False
+    return not changes.keys().isdisjoint(local_modules(value))
+
+
+def _take(found: ModuleChanges, module: ModuleType, names: Iterable[str]) -> None:
+    for name in sorted(names):
+        assigned, deleted = found.setdefault(module.__name__, ({}, []))
+        if name in vars(module):
+            assigned[name] = vars(module)[name]
+        elif name not in deleted:
+            deleted.append(name)
+
+
+def _public(module: ModuleType) -> dict[str, Any]:
+    """Return the public attributes; submodules come and go with imports and do not count."""
+    found = list(vars(module).items())
+    return {name: value for name, value in found if name[0] != "_" and not isinstance(value, ModuleType)}
+
+
+def make_again(changes: ModuleChanges) -> None:
+    """Assign and delete attributes as recorded.
+
+    Raises:
+        ImportError: a module is not there any more.
+    """
+    modules = {name: importlib.import_module(name) for name in changes}
+    for name, (assigned, deleted) in changes.items():
+        vars(modules[name]).update(assigned)
+        for attribute in deleted:
+            vars(modules[name]).pop(attribute, None)
+
+
+def values_of(changes: ModuleChanges) -> dict[str, Any]:
+    """Return the assigned values by their dotted names."""
+    return {f"{module}.{name}": value for module, (made, _) in changes.items() for name, value in made.items()}
+
+
+def assigned_names(codes: Iterable[CodeType]) -> frozenset[str]:
+    """Return the dotted names of attributes that code assigns."""
+    return frozenset(".".join(chain) for code in codes for chain in _chains(code).stored)
 
 
 def read(codes: Iterable[CodeType], names: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from durable_nb.values.fingerprint import Fingerprints, Graph
 from durable_nb.values.inplace import FORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from durable_nb.values.states import States
 
@@ -41,8 +41,16 @@ class Mutations:
 NO_MUTATIONS: Final = Mutations((), {})
 
 
-def find_mutations(before: Fingerprints, after: Fingerprints, snapshot: States) -> Mutations:
+def find_mutations(
+    before: Fingerprints, after: Fingerprints, snapshot: States, apart: Collection[str] = ()
+) -> Mutations:
     """Compare the inputs of a step with what they were before it ran.
+
+    Args:
+        before: their fingerprints.
+        after: the same now.
+        snapshot: the objects as they were.
+        apart: names of inputs whose changes are recorded elsewhere.
 
     Raises:
         Unrecordable: something changed that cannot be changed again in place; the path to it is named.
@@ -50,7 +58,7 @@ def find_mutations(before: Fingerprints, after: Fingerprints, snapshot: States) 
     for name, opaque in after.opaque.items():
         if name in before.each:
             raise Unrecordable(f"it changed {name} in place, which cannot be compared any more ({opaque.path})")
-    found = changed_names(before.each, after)
+    found = [name for name in changed_names(before.each, after) if name not in apart]
     sharing = _sharing(before.each, after)
     if not found and sharing == _sharing(before.each, before):
         return NO_MUTATIONS

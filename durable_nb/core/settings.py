@@ -7,14 +7,17 @@ import importlib
 import itertools
 import os
 import sys
+import time
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _CHANGES = frozenset({"os.putenv", "os.unsetenv", "os.chdir"})
+_FOLDER = "/"
+"""Stands for the current folder among names of variables: none can have that name."""
 _BACKEND = frozenset({"backend", "backend_fallback"})
 """What matplotlib finds out about the process it runs in: never carried from one process to another."""
 
@@ -76,8 +79,9 @@ class ProcessChanges:
     By an audit hook: comparing them would cost more than a short call does.
     """
 
-    _count = itertools.count()
+    _count = itertools.count(1)
     _made = 0
+    _last: ClassVar[dict[str, int]] = {}
 
     @classmethod
     @functools.cache
@@ -91,9 +95,22 @@ class ProcessChanges:
         return cls._made
 
     @classmethod
-    def _hook(cls, event: str, args: tuple[Any, ...]) -> None:  # noqa: ARG003 - as the interpreter calls it
+    def since(cls, made: int) -> dict[str, dict[str, Any]]:
+        """Return what was changed after there had been so many, as it is now, by setting."""
+        if made == cls._made:
+            return {}
+        names = [name for name, number in list(cls._last.items()) if number > made]
+        found: dict[str, dict[str, Any]] = {}
+        if _FOLDER in names:
+            found["current folder"] = _folder()
+        variables = {name: os.environ.get(name) for name in names if name != _FOLDER}
+        return found | ({"environment variables": variables} if variables else {})
+
+    @classmethod
+    def _hook(cls, event: str, args: tuple[Any, ...]) -> None:
         if event in _CHANGES:
-            cls._made = next(cls._count) + 1
+            cls._made = next(cls._count)
+            cls._last[_FOLDER if event == "os.chdir" else os.fsdecode(args[0])] = cls._made
 
 
 def _read(setting: Setting) -> dict[str, Any] | None:
@@ -132,6 +149,55 @@ def _put_path(changes: Mapping[str, Any]) -> None:
 def _put_filters(changes: Mapping[str, Any]) -> None:
     warnings.resetwarnings()  # also tells the interpreter that its memory of shown warnings is void
     warnings.filters.extend(changes["filters"])  # type: ignore[attr-defined]
+
+
+def _put_recursion_limit(changes: Mapping[str, Any]) -> None:
+    sys.setrecursionlimit(changes["limit"])
+
+
+def _put_time_zone(changes: Mapping[str, Any]) -> None:  # noqa: ARG001 - the variable TZ, set before, says which
+    if hasattr(time, "tzset"):
+        time.tzset()
+
+
+def _locale() -> dict[str, Any]:
+    locale = sys.modules["locale"]
+    return {"all": locale.setlocale(locale.LC_ALL)}
+
+
+def _put_locale(changes: Mapping[str, Any]) -> None:
+    locale = sys.modules["locale"]
+    try:
+        locale.setlocale(locale.LC_ALL, changes["all"])
+    except locale.Error as error:
+        raise ValueError(f"locale {changes['all']}: {error}") from error
+
+
+_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _decimal() -> dict[str, Any]:
+    """Return the decimal context of this thread; its flags are no setting, they say what happened."""
+    context = sys.modules["decimal"].getcontext()
+    return {name: getattr(context, name) for name in _DECIMAL} | {"traps": dict(context.traps)}
+
+
+def _put_decimal(changes: Mapping[str, Any]) -> None:
+    context = sys.modules["decimal"].getcontext()
+    for name, value in changes.items():
+        setattr(context, name, value)
+
+
+def decimal_context() -> str:
+    """Return a text that tells how decimals are computed here, "" for Python's default."""
+    decimal = sys.modules.get("decimal")
+    if decimal is None:
+        return ""
+    context, default = decimal.getcontext(), decimal.DefaultContext
+    if all(getattr(context, name) == getattr(default, name) for name in _DECIMAL) and context.traps == default.traps:
+        return ""
+    trapped = sorted(signal.__name__ for signal, on in context.traps.items() if on)
+    return " ".join([*(str(getattr(context, name)) for name in _DECIMAL), *trapped])
 
 
 # -- of libraries
@@ -181,6 +247,10 @@ ALL = (
     Setting("current folder", "", _folder, _put_folder),
     Setting("sys.path", "", lambda: {"path": list(sys.path)}, _put_path),
     Setting("warning filters", "", lambda: {"filters": list(warnings.filters)}, _put_filters),
+    Setting("recursion limit", "", lambda: {"limit": sys.getrecursionlimit()}, _put_recursion_limit),
+    Setting("time zone", "", lambda: {"names": time.tzname}, _put_time_zone),
+    Setting("locale", "locale", _locale, _put_locale),
+    Setting("decimal context", "decimal", _decimal, _put_decimal),
     Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
     Setting("numpy options", "numpy", _numpy, _put_numpy),
     Setting("pandas options", "pandas", _pandas, _put_pandas),

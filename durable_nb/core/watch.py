@@ -58,7 +58,7 @@ class CallWatch:
         files: what it read, after the attempt.
         left: the files it wrote, as they were after the attempt.
         advanced: the random streams that advanced, after the attempt.
-        changed_process: whether the environment or the current folder changed, after the attempt.
+        process_changes: what changed of the environment and the current folder, as settings, after the attempt.
         problems: why what it read is not fully known, after the attempt.
         overlapped: whether another call of the session ran at the same time.
     """
@@ -73,7 +73,7 @@ class CallWatch:
         self.left: tuple[WrittenFile, ...] = ()
         self.advanced: dict[str, tuple[str, Any]] = {}
         self.problems: list[str] = []
-        self.changed_process = False
+        self.process_changes: dict[str, dict[str, Any]] = {}
         self.overlapped = False
 
     def __enter__(self) -> None:
@@ -88,7 +88,7 @@ class CallWatch:
     def __exit__(self, *exc_info: object) -> None:
         """Gather what was seen."""
         self.advanced = self._streams.advanced(seeded=self._overlap.seeded)
-        self.changed_process = ProcessChanges.made() != self._changes
+        self.process_changes = ProcessChanges.since(self._changes)
         self._file_watch.__exit__(None, None, None)
         self._overlap.leave(self)
         if not self.overlapped:  # else others may have made them

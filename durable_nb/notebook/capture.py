@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.core.conditions import Conditions
 from durable_nb.core.failure import record_error
+from durable_nb.core.module_attributes import reaches_module, values_of
 from durable_nb.core.mutations import find_mutations
 from durable_nb.core.recording import Unrecordable, encode_connected
 from durable_nb.errors import EncodeError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from durable_nb.core.engine import Outcome
+    from durable_nb.core.module_attributes import ModuleChanges
     from durable_nb.core.mutations import Mutations
     from durable_nb.notebook.cell_step import CellStep
     from durable_nb.values.pickling import Encoded
@@ -50,7 +52,8 @@ class Capture:
 
     def _succeeded(self) -> StepRecord:
         step = self._step
-        mutations = self._mutations()
+        modules = step.modules.changes()
+        mutations = self._mutations(modules)
         kept, bound, deleted = self._names()
         outputs = {name: self._namespace.names[name] for name in sorted(bound)}
         saved, left_out = step.options.selection.split(outputs)
@@ -60,6 +63,8 @@ class Capture:
         settings = step.settings.changes()
         if settings:
             state["settings"] = settings
+        if modules:
+            state["modules"] = modules
         advanced = step.watch.advanced
         if advanced:
             state["streams"] = {name: after for name, (_, after) in advanced.items()}
@@ -77,7 +82,7 @@ class Capture:
             extra["compared_with"] = step.compared_with
         if kept:
             extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
-        conditions = Conditions(step.watch, step.codes(), self._namespace.names, step.session.root, step.replayed_rows)
+        conditions = Conditions(step.watch, step.surroundings, step.replayed_rows)
         drawn = advanced.keys() - step.seeds_first()
         extra |= conditions.extra(drawn=drawn, seeded=step.session.seeded)
         rows = [self._output(name, value) for name, value in outputs.items()]
@@ -94,11 +99,12 @@ class Capture:
 
     # -- what changed
 
-    def _mutations(self) -> Mutations:
-        """Return what the cell changed in place in its inputs."""
+    def _mutations(self, modules: ModuleChanges) -> Mutations:
+        """Return what the cell changed in place in its inputs; attributes of modules are recorded by themselves."""
         inputs = self._step.inputs
         after = fingerprint_roots(inputs.values, namespace=self._namespace.names)
-        return find_mutations(inputs.fingerprints, after, self._step.states)
+        apart = {name for name, value in inputs.values.items() if reaches_module(value, modules)}
+        return find_mutations(inputs.fingerprints, after, self._step.states, apart)
 
     def _names(self) -> tuple[frozenset[str], set[str], frozenset[str]]:
         """Return the names that were left as they were though the cell may bind them, those bound, those deleted."""
@@ -124,6 +130,7 @@ class Capture:
 
         def encode(state: Mapping[str, Any]) -> Encoded:
             made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
+            made |= values_of(state.get("modules", {}))
             return encode_connected(state, made, graph, self._namespace.names)
 
         try:

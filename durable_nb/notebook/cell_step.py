@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core import module_attributes, streams
+from durable_nb.core import streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.changes import MAX_NAMED
 from durable_nb.core.clock import SystemClock
+from durable_nb.core.conditions import Surroundings
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.explain import Seen
+from durable_nb.core.module_attributes import ModuleWatch, make_again
 from durable_nb.core.mutations import Redo
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
@@ -40,7 +42,6 @@ from durable_nb.notebook.verify import why_stale
 from durable_nb.store.records import CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
-from durable_nb.values.modules import edited_modules
 from durable_nb.values.pickling import decode
 from durable_nb.values.registry import registry
 from durable_nb.values.states import States
@@ -175,7 +176,6 @@ class CellStep(CellRun):
         """Yield the checkpoints of equal code and inputs that still hold, newest first."""
         namespace = self.notebook.namespace
         self.inputs = read_inputs(self.code, namespace, self.options.inputs)
-        self._tell_of_edited_modules()
         self.unrecordable = self.inputs.unknowable
         self.base_key = self.inputs.base_key(self.code)
         self.occurrence = self.notebook.occurrences.of(self.cell, self.base_key)
@@ -196,12 +196,8 @@ class CellStep(CellRun):
         self._before = namespace.snapshot()
         keep_bytes = self.notebook.snapshot_bytes if self.policy.retries_allowed else None
         self.states = States(self.inputs.fingerprints.graph, namespace.names, keep_bytes=keep_bytes)
-
-    def _tell_of_edited_modules(self) -> None:
-        for name in edited_modules(self.inputs.values.values()):
-            self.session.warn(
-                f"the file of {name} was edited: this kernel still runs the old code until it is reloaded"
-            )
+        for edited in edited_modules(self.inputs):
+            self.session.warn(edited.line)
 
     # -- replay
 
@@ -223,6 +219,7 @@ class CellStep(CellRun):
             return None
         try:
             apply(state.get("settings", {}))
+            make_again(state.get("modules", {}))
             streams.restore(state.get("streams", {}))
         except (ImportError, OSError, ValueError, KeyError) as error:
             redo.undo()
@@ -268,7 +265,10 @@ class CellStep(CellRun):
     def _attempt(self) -> Iterator[None]:
         """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
         shell = self.shell
-        self._state = ProcessState.now(self.inputs.values)
+        self._state = ProcessState.now()
+        names = self.notebook.namespace.names
+        self.surroundings = Surroundings.now(self.codes(), names, self.session.root)
+        self.modules = ModuleWatch(self.codes(), names, self.inputs.values.values())
         self._registrations = registry.version
         self.settings = SettingsWatch(ALL)
         named = partial(files_named, self.code, self.inputs, self.session.root)
@@ -313,7 +313,7 @@ class CellStep(CellRun):
             raise Unrecordable(self.unrecordable)
         if registry.version != self._registrations:
             raise Unrecordable("it calls register(), which a replay would not: do that in a plain cell")
-        changed = self._assigned_module() or self._state.what_changed(self.shell)
+        changed = self._state.what_changed(self.shell)
         if changed:
             raise Unrecordable(changed)
 
@@ -339,10 +339,6 @@ class CellStep(CellRun):
                 source = self.inputs.source(each.fingerprint)
                 if source:
                     yield CodeRecord(each.fingerprint, source)
-
-    def _assigned_module(self) -> str | None:
-        attribute = module_attributes.assigned(self.codes(), self.notebook.namespace.names)
-        return f"it assigns {attribute}, which a replay would not assign again" if attribute else None
 
     # -- what the capture asks
 

@@ -1,40 +1,38 @@
-"""What a cell leaves behind that a replay would not: found, so that such a step runs again."""
+"""What still runs when a cell is over: a step that leaves some of it behind runs again (DESIGN §5 row 21)."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
-from types import ModuleType
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from durable_nb.values.modules import is_local
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
+_HELPERS = ("multiprocessing", "loky")
+"""In the command lines of processes that Python and joblib keep for their own purposes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """The attributes of the modules a cell reads, and what runs beside it."""
+    """What runs beside a cell."""
 
-    modules: dict[str, tuple[ModuleType, dict[str, int]]]
     threads: frozenset[threading.Thread]
     tasks: frozenset[asyncio.Task[Any]]
     children: frozenset[int]
 
     @classmethod
-    def now(cls, values: dict[str, Any]) -> ProcessState:
-        """Take the state as it is; ``values`` are the cell's inputs, whose modules are watched."""
-        modules = {name: (value, _attributes(value)) for name, value in values.items() if _watched(value)}
-        return cls(modules, frozenset(threading.enumerate()), _tasks(), frozenset(_children()))
+    def now(cls) -> ProcessState:
+        """Take the state as it is."""
+        return cls(frozenset(threading.enumerate()), _tasks(), frozenset(_children()))
 
     def what_changed(self, shell: InteractiveShell) -> str | None:
         """Say what is different now, in words for the user; None when nothing is."""
-        for name, (module, before) in self.modules.items():
-            if _attributes(module) != before:
-                return f"it changed an attribute of module {name}, which a replay would not change again"
         return self._running_thread(shell) or self._running_task(shell) or self._running_child()
 
     def _running_task(self, shell: InteractiveShell) -> str | None:
@@ -48,7 +46,7 @@ class ProcessState:
         return None
 
     def _running_child(self) -> str | None:
-        """Name a process of the cell that ``multiprocessing`` started: what it will do is not known yet."""
+        """Name a process that the cell started: what it will do is not known yet."""
         started = {pid: name for pid, name in _children().items() if pid not in self.children}
         return next((f"process {name} (pid {pid}) still runs" for pid, name in started.items()), None)
 
@@ -58,6 +56,8 @@ class ProcessState:
         for thread in threading.enumerate():
             if thread in self.threads or thread is threading.current_thread():
                 continue
+            if _will_run(thread, shell.user_ns):
+                return f"thread {thread.name} still runs code of the notebook"
             frame = frames.get(thread.ident or 0)
             while frame is not None:
                 if frame.f_globals is shell.user_ns:
@@ -74,17 +74,43 @@ def _tasks() -> frozenset[asyncio.Task[Any]]:
 
 
 def _children() -> dict[int, str]:
-    """Return the live processes that ``multiprocessing`` started here: pid -> name."""
+    """Return the live processes that were started here, pid -> name; pools that libraries keep are none."""
     module = sys.modules.get("multiprocessing")
-    return {} if module is None else {each.pid or 0: each.name for each in module.active_children()}
+    found = (
+        {}
+        if module is None
+        else {each.pid or 0: each.name for each in module.active_children() if not _is_helper(each)}
+    )
+    return _programs() | found
 
 
-def _watched(value: object) -> bool:
-    """Say whether an input is a local module: installed ones keep state of their own in their attributes."""
-    return isinstance(value, ModuleType) and is_local(value.__name__)
+def _is_helper(process: object) -> bool:
+    return "loky" in type(process).__module__
 
 
-def _attributes(module: ModuleType) -> dict[str, int]:
-    """Return which object each public attribute is; submodules come and go with imports and do not count."""
-    found = list(vars(module).items())
-    return {name: id(value) for name, value in found if name[0] != "_" and not isinstance(value, ModuleType)}
+def _programs() -> dict[int, str]:
+    """Return the programs that run as children of this process, where the system tells (Linux)."""
+    found = {}
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # the thread is gone
+            for pid in task.read_text().split():
+                with suppress(OSError):  # the child is gone
+                    name, state, command = _process(Path("/proc", pid))
+                    if state != "Z" and not any(helper in command for helper in _HELPERS):
+                        found[int(pid)] = name
+    return found
+
+
+def _process(folder: Path) -> tuple[str, str, str]:
+    """Return a process's name, its state and its command line, which may still be empty when it has just begun."""
+    pid_and_name, _, rest = (folder / "stat").read_text(errors="replace").rpartition(")")
+    command = (folder / "cmdline").read_bytes().decode(errors="replace")
+    return pid_and_name.partition("(")[2], rest.split()[0], command
+
+
+def _will_run(thread: threading.Thread, names: dict[str, Any]) -> bool:
+    """Say whether a thread that has only just started will run a function of the notebook."""
+    target: Any = vars(thread).get("_target") or type(thread).run
+    while not hasattr(target, "__globals__") and (inner := getattr(target, "func", getattr(target, "__func__", None))):
+        target = inner
+    return getattr(target, "__globals__", None) is names

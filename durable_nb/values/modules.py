@@ -183,7 +183,9 @@ def _transitive(module: types.ModuleType) -> Iterator[bytes]:
         yield local_name.encode()
         yield _source_digest(local, local_name)
         yield from sorted(_foreign_code(local, local_name)) if local_name != _MAIN else ()
-        yield from _simple_data(local)
+        for data_name, data in sorted(simple_data(local).items()):
+            yield data_name.encode()
+            yield data
 
 
 def _neighbours(module: types.ModuleType) -> Iterator[types.ModuleType]:
@@ -287,13 +289,15 @@ def _live_code(names: dict[str, Any], module_name: str) -> Iterator[types.CodeTy
                     yield attribute.__code__
 
 
-def _simple_data(module: types.ModuleType) -> Iterator[bytes]:
-    for name, value in sorted(module.__dict__.items()):
+def simple_data(module: types.ModuleType) -> dict[str, bytes]:
+    """Return the attributes of a module that are made of plain atoms and containers, in bytes."""
+    found = {}
+    for name, value in list(module.__dict__.items()):
         if name.startswith("__") or (name.startswith("_") and type(value) in (list, dict)):
             continue  # private containers of a module are its caches, as a rule
         if _is_simple(value):
-            yield name.encode()
-            yield marshal.dumps(value, 2)
+            found[name] = marshal.dumps(value, 2)
+    return found
 
 
 def _is_simple(value: object) -> bool:

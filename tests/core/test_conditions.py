@@ -114,18 +114,24 @@ def test_numpy_and_pandas_options(monkeypatch):
         pd.set_option("display.width", width)
 
 
-def test_a_call_that_changes_the_process_is_not_recorded(reopen, runs):
-    """A call that sets an environment variable runs again, with a warning that says why."""
+def test_a_call_that_changes_the_process_changes_it_again(reopen, runs, tmp_path, monkeypatch):
+    """The replay of a call sets the variables and the folder that it set, and removes what it removed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "below").mkdir()
 
     @step
     def configure():
         runs("configured")
         os.environ["DNB_SET"] = "1"
+        os.environ.pop("DNB_GONE", None)
+        os.chdir(tmp_path / "below")
 
-    try:
-        for _ in range(2):
-            with reopen(), pytest.warns(UserWarning, match="changed the environment"):
-                configure()
-        assert runs.take() == ["configured"] * 2
-    finally:
-        os.environ.pop("DNB_SET", None)
+    for ran in (["configured"], []):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("DNB_SET", raising=False)
+        monkeypatch.setenv("DNB_GONE", "1")
+        with reopen():
+            configure()
+        assert runs.take() == ran
+        assert (os.environ.get("DNB_SET"), os.environ.get("DNB_GONE")) == ("1", None)
+        assert os.getcwd() == str(tmp_path / "below")

@@ -269,15 +269,6 @@ def test_what_a_step_changed_in_the_process_holds_after_a_restart(story, scene, 
     assert story[scene].value == value
 
 
-@pytest.mark.parametrize(
-    ("scene", "name"),
-    [("module", "mo"), ("module_inner", "mn"), ("module_by_function", "mf_s")],
-)
-def test_attributes_of_modules_are_not_recorded(story, scene, name):
-    """A step that assigns to a module runs again, since a replay would not assign."""
-    assert (story[scene].hits_first[name], story[scene].hits_again[name]) == (1, 1)
-
-
 # -- never replayed
 
 
