@@ -6,6 +6,7 @@ import sys
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.arrays import extent, is_array
 from durable_nb.values.fingerprint import graph_of, hidden_graph
 from durable_nb.values.pickling import encode
 from durable_nb.values.tree import quoted_paths
@@ -104,12 +105,14 @@ def _refuse_shared_tensors(inputs: Graph, outputs: Graph) -> None:
     if torch is None:
         return
     seen: dict[int, int] = {}
-    for walk in (*outputs.walks.values(), *inputs.walks.values()):
-        for each in walk.objects:
-            if isinstance(each, torch.Tensor) and seen.setdefault(each.untyped_storage().data_ptr(), id(each)) != id(
-                each
-            ):
-                raise Unrecordable("it makes a tensor that shares its storage with another")
+    walks = (*outputs.walks.values(), *inputs.walks.values())
+    arrays = [each for walk in walks for each in walk.objects if is_array(each)]
+    for tensor in (each for each in arrays if isinstance(each, torch.Tensor)):
+        if seen.setdefault(tensor.untyped_storage().data_ptr(), id(tensor)) != id(tensor):
+            raise Unrecordable("it makes a tensor that shares its storage with another")
+    memory = [extent(each) for each in arrays if not isinstance(each, torch.Tensor)]
+    if any(first <= start < end for start in seen for first, end in filter(None, memory)):
+        raise Unrecordable("it makes a tensor that shares its memory with an array")
 
 
 def _addressable(shared: Mapping[int, Address | None]) -> dict[int, Address]:

@@ -123,6 +123,8 @@ def _same_numpy(before: tuple[Any, ...], state: tuple[Any, ...]) -> bool:
 
 
 def _packed(state: Any) -> bytes:
+    if hasattr(state, "untyped_storage"):
+        state = state.numpy()  # a tensor pickles with the address of its memory
     return pickle.dumps(state, protocol=5)
 
 

@@ -232,20 +232,22 @@ def _write_array(obj: Any, state: Any) -> None:
     np.copyto(plain, state, casting="no")
 
 
-def _read_tensor(obj: Any) -> tuple[Any, Any]:
-    return obj.detach(), obj.grad
+def _read_tensor(obj: Any) -> tuple[Any, Any, bool]:
+    return obj.detach(), obj.grad if obj.is_leaf else None, bool(obj.requires_grad)
 
 
-def _keep_tensor(obj: Any) -> tuple[Any, Any]:
-    return obj.detach().clone(), obj.grad
+def _keep_tensor(obj: Any) -> tuple[Any, Any, bool]:
+    return obj.detach().clone(), *_read_tensor(obj)[1:]
 
 
-def _write_tensor(obj: Any, state: tuple[Any, Any]) -> None:
-    values, grad = state
+def _write_tensor(obj: Any, state: tuple[Any, Any, bool]) -> None:
+    values, grad, requires_grad = state
     if (obj.dtype, obj.shape, obj.device) != (values.dtype, values.shape, values.device):
         raise ValueError(f"the tensor became {values.dtype} {tuple(values.shape)} on {values.device}")
     obj.detach().copy_(values)
-    obj.grad = grad
+    if obj.is_leaf:
+        obj.requires_grad_(requires_grad)
+        obj.grad = grad
 
 
 def _read_frame(obj: Any) -> Any:

@@ -38,6 +38,7 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "mapping": {3: "self"},
     "sequence": {3: "self"},
     "function": {3: "__defaults__", 4: "__kwdefaults__", 5: "__closure__", 6: "vars", 7: "__annotations__"},
+    "tensor": {7: "grad"},
     "lru_cache": {1: "__wrapped__", 3: "vars"},
     "attributed": {1: "__class__", 4: "vars"},
     "reduce": {1: "__class__"},
