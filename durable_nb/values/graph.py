@@ -122,7 +122,8 @@ class Graph:
         distinct: dict[str, Walk] = {}
         state: list[Any] = []
         for name, walk in self.walks.items():
-            first = names.setdefault(id(walk), name)
+            matters = bool(walk.objects) and counts(walk, walk.objects[0])  # two equal atoms are the same value
+            first = names.setdefault(id(walk), name) if matters else name
             if first == name:
                 distinct[name] = walk
             else:

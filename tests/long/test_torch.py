@@ -61,6 +61,11 @@ SCENES = {
         "%%step\ntally.hit('change')\n(w * 3).sum().backward()",
         "w.grad.tolist(), w.requires_grad, w.is_leaf",
     ),
+    "requires_grad": (
+        "%%step\ntally.hit('make')\nw = torch.ones(2)",
+        "%%step\ntally.hit('change')\nw.requires_grad_()",
+        "w.requires_grad",
+    ),
     "a seeded stream": (
         "torch.manual_seed(5)",
         "%%step\ntally.hit('make')\nfirst = torch.rand(2)",

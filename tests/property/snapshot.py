@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import operator
+import os
 import random
 import re
+import signal
+import sys
 import types
-from functools import singledispatchmethod
+from functools import cache, singledispatchmethod
 
 import numpy as np
 
@@ -128,6 +132,40 @@ def of_names(names, wanted):
     if "random" in reached:
         texts.append(repr(random.getstate()))
     return "\n".join(texts)
+
+
+class Watch:
+    """Notes what the cells of a real kernel do; asked by silent requests, which no notebook sees."""
+
+    def __init__(self):
+        self.ticks, self.dies_at_tick = 0, False
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event, args):
+        if event == "tick":
+            self.ticks += 1
+            if self.dies_at_tick:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def look(self, shell, mentions):
+        """Return, as JSON: the names mentioned, all names, and how often a body ran so far."""
+        names = shell.user_ns
+        return json.dumps([of_names(names, mentions), of_notebook(names, shell.user_ns_hidden), self.ticks])
+
+    def die_at(self, point):
+        """Let the next step that gets to ``point`` kill the process."""
+        from durable_nb.testing import crash_at
+
+        if point == "tick":
+            self.dies_at_tick = True
+        else:
+            crash_at(point)
+
+
+@cache
+def watch():
+    """Return the watch of this process."""
+    return Watch()
 
 
 def _elements(array):

@@ -508,6 +508,10 @@ def test_sharing_between_names_does_not_follow_identity_of_atoms() -> None:
     first = (1, "a")
     second = _fresh((1, "a"))
     stamp = pd.Timestamp("2026")
+    number = int("1009")
+    same = fingerprint_roots({"a": number, "b": number, "c": first, "d": first}, namespace={})
+    equal = fingerprint_roots({"a": number, "b": int("1009"), "c": first, "d": second}, namespace={})
+    assert same.digest == equal.digest
     one = fingerprint_roots({"a": [first, stamp, int, np], "b": [first, stamp, int]}, namespace={})
     two = fingerprint_roots({"a": [first, pd.Timestamp("2026"), int, np], "b": [second, stamp, int]}, namespace={})
     assert one.digest == two.digest
