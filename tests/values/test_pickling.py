@@ -248,7 +248,7 @@ def test_class_kinds(across):
         class T(typing.NamedTuple):
             a: int = 1
         class S:
-            __slots__ = ("a", "b")
+            __slots__ = ("a", "b", "__own")
         class A(abc.ABC):
             @abc.abstractmethod
             def f(self): ...
@@ -270,6 +270,7 @@ def test_class_kinds(across):
         assert p == P(1, []) and type(p) is P and red is Color.RED and d[Color.BLUE] == 1
         assert n == N(1, 2) and type(n) is N and type(t) is T and t.a == 3
         assert type(s) is S and s.a == 1 and not hasattr(s, "b") and b.f() == 1 and type(b) is B
+        assert not hasattr(s, "__dict__") and S.a.__objclass__ is S and S._S__own.__objclass__ is S
         try: A()
         except TypeError: pass
         else: raise AssertionError

@@ -1,0 +1,142 @@
+"""Compares a notebook that was killed and resumed with the same notebook run without interruption."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections import Counter
+from dataclasses import dataclass, field
+
+from scenes import hits, kernel_in, ready, replayed, shown
+
+_STEP = re.compile(r"^(%%step (\w+).*\n)")
+_SETUP = (
+    "import describe, os, pathlib, random, sys, warnings\nimport numpy as np\nimport pandas as pd\n"
+    "sys.stdout.flush_interval = sys.stderr.flush_interval = 3600  # a busy machine does not split a stream"
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A notebook, or a part of one.
+
+    Notebooks are texts whose cells are parted by lines ``# %%``; a cell ``%%step NAME`` tallies that it runs.
+
+    Attributes:
+        notebook: what is run without interruption, and after the kill.
+        value: what the last cell shows, in both; None for whatever the uninterrupted run shows.
+        before: what was run before the kill, where an edit came between; by default ``notebook``.
+        replays: steps that replay after the kill: they ran before it, and do not run again.
+        runs: steps that run again after the kill, and what the line says of why; "" where nothing need be said.
+    """
+
+    notebook: str
+    value: str | None
+    before: str = ""
+    replays: tuple[str, ...] = ()
+    runs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Story:
+    """What the cells of one case showed, what they left, and what they really ran: without interruption, and resumed.
+
+    Attributes:
+        whole: what each cell showed in the uninterrupted run.
+        whole_left: the description of the variables then.
+        again: what each cell showed after the kill.
+        again_left: the description of the variables then.
+        ran_before: how often each step ran before the kill.
+        ran_again: how often after it.
+    """
+
+    whole: list = field(default_factory=list)
+    whole_left: str = ""
+    again: list = field(default_factory=list)
+    again_left: str = ""
+    ran_before: Counter = field(default_factory=Counter)
+    ran_again: Counter = field(default_factory=Counter)
+
+    @property
+    def lines(self):
+        """The extension's own lines after the kill."""
+        return [line for result in self.again for line in result.own_lines]
+
+
+def play(folder, cases):
+    """Run cases without interruption in one kernel; in others up to a SIGKILL, and again; return name -> Story."""
+    stories = {name: Story() for name in cases}
+    with _notebook(folder / "whole") as kernel:
+        for name, case in cases.items():
+            stories[name].whole, stories[name].whole_left, _ = _run(kernel, name, case.notebook)
+    with _notebook(folder / "killed") as kernel:
+        for name, case in cases.items():
+            _, _, stories[name].ran_before = _run(kernel, name, case.before or case.notebook)
+        kernel.kill()
+        kernel.restart()
+        ready(kernel)
+        kernel.run(_SETUP, "more setup")
+        for name, case in cases.items():
+            story = stories[name]
+            story.again, story.again_left, story.ran_again = _run(kernel, name, case.notebook)
+    return stories
+
+
+def _notebook(folder):
+    folder.mkdir()
+    return _with_setup(kernel_in(folder))
+
+
+class _with_setup:
+    def __init__(self, started):
+        self._started = started
+
+    def __enter__(self):
+        kernel = self._started.__enter__()
+        assert kernel.run(_SETUP, "more setup").status == "ok"
+        return kernel
+
+    def __exit__(self, *info):
+        return self._started.__exit__(*info)
+
+
+def cells(notebook):
+    """Return the cells of a notebook's text."""
+    found = re.split(r"^# %%\n", textwrap.dedent(notebook), flags=re.MULTILINE)
+    return [_STEP.sub(r"\1tally.hit('\2')\n", cell.strip("\n")) for cell in found]
+
+
+def _run(kernel, name, notebook):
+    before = hits(kernel.folder)
+    kernel.run("describe.begin()", "begin")
+    results = [kernel.run(code, f"{name}-{number}") for number, code in enumerate(cells(notebook))]
+    left = kernel.run("print(describe.end())", "end")
+    assert left.status == "ok", (name, left.error[-2000:])
+    return results, shown(left), hits(kernel.folder) - before
+
+
+def holds(case, story):
+    """Assert that a resumed case is like the uninterrupted one, that it ran what it should, and that it said so."""
+    for whole, again in zip(story.whole, story.again, strict=True):
+        _same(_outputs(again), _outputs(whole), story)
+    _same(story.again_left.splitlines(), story.whole_left.splitlines(), story)
+    last = story.whole[-1]
+    _same((last.status, shown(last)), ("ok", case.value if case.value is not None else shown(last)), story)
+    for name in case.replays:
+        _same((name, story.ran_before[name] > 0, story.ran_again[name]), (name, True, 0), story)
+        _same(any(replayed(each, name) for each in story.again), True, story)
+    for name, why in case.runs.items():
+        _same((name, story.ran_before[name] > 0, story.ran_again[name] > 0), (name, True, True), story)
+        said = [line for line in story.lines if line.startswith((f"↻ running {name} again: ", f"↻ {name} was not"))]
+        _same(any(why in line for line in said), True, story)
+
+
+def _same(found, expected, story):
+    said = "\n".join(story.lines)
+    assert found == expected, f"after the kill:\n{found}\nwithout interruption:\n{expected}\nlines:\n{said}"
+
+
+def _outputs(result):
+    """Return what a cell showed, in full; of an error its type and message, since frames name the kernel's process."""
+    errors = [(each["ename"], each["evalue"]) for each in result.foreign if each["output_type"] == "error"]
+    return [each for each in result.foreign if each["output_type"] != "error"] + errors
