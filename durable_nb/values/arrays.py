@@ -34,14 +34,19 @@ def digest(*buffers: Any) -> bytes:
 
 
 def array_parts(array: Any) -> Parts:
-    """Return the parts of a numpy array: type of its elements, shape and values; strides do not count."""
+    """Return the parts of a numpy array: type of its elements, shape, values, and whether it is in Fortran's order.
+
+    That order decides in which order a sum is rounded, and what ``ravel`` copies. Other strides do not count: a
+    restored array may have others.
+    """
     dtype = array.dtype
+    shape = ("F", *array.shape) if array.flags.fnc else array.shape
     if dtype.hasobject or dtype.kind not in _RAW_KINDS:
-        return ("array", dtype_name(dtype), array.shape, array.ravel().tolist())
+        return ("array", dtype_name(dtype), shape, array.ravel().tolist())
     if dtype.names is not None or dtype.subdtype is not None:
         fields = _fields(array)
-        return ("array", dtype_name(dtype), array.shape, *(array_parts(field) for field in fields))
-    return ("array", dtype_name(dtype), array.shape, _values_digest(array))
+        return ("array", dtype_name(dtype), shape, *(array_parts(field) for field in fields))
+    return ("array", dtype_name(dtype), shape, _values_digest(array))
 
 
 def dtype_name(dtype: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import functools
 import gc
 import random
@@ -92,7 +93,15 @@ def class_parts(collector: Collector, kind: type) -> Parts:
     }
     meta = type(kind)
     bases = type.__dict__["__bases__"].__get__(kind)
-    return ("class", qualname, meta, bases, attributes, values)
+    return ("class", qualname, meta, bases, attributes, values, *_registered(kind))
+
+
+def _registered(kind: type) -> list[type]:
+    """Return the classes that an abstract class was told to take for subclasses, in an order of their names."""
+    if not isinstance(kind, abc.ABCMeta):
+        return []
+    found = (reference() for reference in abc._get_dump(kind)[0])  # type: ignore[attr-defined]  # noqa: SLF001
+    return sorted((each for each in found if each is not None), key=class_name)
 
 
 def _is_layout(attribute: object) -> bool:

@@ -329,13 +329,15 @@ def test_nan_is_equal_to_itself() -> None:
     assert fingerprint(float("nan")) == fingerprint(float("nan"))
 
 
-def test_memory_order_and_block_layout_do_not_count() -> None:
-    """Frames and arrays are told apart by values, not by how these lie in memory."""
+def test_strides_and_block_layout_do_not_count() -> None:
+    """Frames and arrays are told apart by values, not by how these lie in memory; but Fortran's order is a value."""
     rows = np.arange(60_000.0).reshape(20_000, 3)
     joined = pd.DataFrame(rows, columns=list("abc"))
     apart = pd.DataFrame({name: rows[:, place].copy() for place, name in enumerate("abc")})
     assert fingerprint(joined) == fingerprint(apart)
-    assert fingerprint(rows) == fingerprint(np.asfortranarray(rows))
+    assert fingerprint(rows[::2]) == fingerprint(rows[::2].copy())
+    assert fingerprint(rows) != fingerprint(np.asfortranarray(rows))
+    assert fingerprint(rows.T) == fingerprint(np.asfortranarray(rows.T.copy()))
     joined.iloc[19_999, 2] = -1
     assert fingerprint(joined) != fingerprint(apart)
 
