@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from scenes import hits, kernel_in, ready, replayed, shown
 
+_PROCESS = re.compile(r"ipykernel_\d+")
 _STEP = re.compile(r"^(%%step (\w+).*\n)")
 _SETUP = (
     "import describe, os, pathlib, random, sys, warnings\nimport numpy as np\nimport pandas as pd\n"
@@ -138,6 +139,7 @@ def _same(found, expected, story):
 
 
 def _outputs(result):
-    """Return what a cell showed, in full; of an error its type and message, since frames name the kernel's process."""
+    """Return what a cell showed, in full; of an error type and message; without the number of the kernel's process."""
     errors = [(each["ename"], each["evalue"]) for each in result.foreign if each["output_type"] == "error"]
-    return [each for each in result.foreign if each["output_type"] != "error"] + errors
+    others = [each for each in result.foreign if each["output_type"] != "error"]
+    return [each | {"text": _PROCESS.sub("", each["text"])} if "text" in each else each for each in others] + errors

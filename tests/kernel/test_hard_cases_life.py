@@ -1,0 +1,280 @@
+"""Rows 13, 14, 20, 21 and 24 of DESIGN §5: errors, outputs, interrupts, what runs beside a step, forked children."""
+
+from __future__ import annotations
+
+import pytest
+from hard_cases import Case, cells, holds, play
+from scenes import hits, kernel_in, ready, replayed, run, shown
+
+FAILING = """
+from durable_nb import step
+@step
+def {0}_handled():
+    tally.hit('{0}_handled')
+    raise KeyError('handled')
+@step
+def {0}_fatal():
+    tally.hit('{0}_fatal')
+    raise ValueError('fatal')
+@step
+def {0}_good(i):
+    tally.hit('{0}_good')
+    return i
+# %%
+try:
+    {0}_handled()
+except KeyError:
+    pass
+{0}_good(1)
+try:
+    {0}_fatal()
+except ValueError as error:
+    {1}
+# %%
+'done'
+"""
+CASES = {
+    # -- row 13: the error that ends the cell, or is the cause of it, is tried afresh; the handled one replays
+    "cause": Case(FAILING.format("cause", "raise RuntimeError('outer') from error"), "'done'"),
+    "context": Case(FAILING.format("context", "raise RuntimeError('outer')"), "'done'"),
+    "group": Case(FAILING.format("group", "raise ExceptionGroup('outer', [OSError(), error])"), "'done'"),
+    "itself": Case(FAILING.format("itself", "raise"), "'done'"),
+    "unrelated": Case(FAILING.format("unrelated", "pass\\n{}['missing']").replace("\\n", "\n"), "'done'"),
+    # -- row 14
+    "outputs": Case(
+        """
+        import ctypes, subprocess, threading
+        import matplotlib.pyplot as plt
+        from IPython.display import HTML, Markdown, clear_output, display, update_display
+        %matplotlib inline
+        # %%
+        %%step streams
+        print('out')
+        print('err', file=sys.stderr)
+        for number in range(2):
+            thread = threading.Thread(target=print, args=('thread', number))
+            thread.start()
+            thread.join()
+        del thread
+        print('again')
+        # %%
+        %%step below
+        os.write(1, 'grüße\\n'.encode())
+        ctypes.CDLL(None).puts(b'from C')
+        ctypes.CDLL(None).fflush(None)
+        subprocess.run(['echo', 'child'])
+        !echo bang
+        None
+        # %%
+        %%step displays
+        print('gone')
+        clear_output()
+        shown = display(HTML('<b>one</b>'), display_id='kept')
+        display(Markdown('# two'), {'a/b': 1}, raw=False)
+        shown.update(HTML('<b>three</b>'))
+        del shown
+        # %%
+        %%step elsewhere
+        update_display(HTML('<b>four</b>'), display_id='kept')
+        # %%
+        %%step figure
+        plt.plot([1, 2, 3])
+        plt.title('t');
+        # %%
+        %%step value
+        tally.hit('value')
+        pd.DataFrame({'a': [1]})
+        # %%
+        (list(_), list(Out[max(Out)]))
+        # %%
+        %%step silent
+        tally.hit('silent')
+        5;
+        # %%
+        print('last')
+        """,
+        "last",
+        replays=("streams", "below", "displays", "elsewhere", "figure", "value", "silent"),
+    ),
+    # -- row 21
+    "thread": Case(
+        """
+        import asyncio, multiprocessing, threading
+        stop = threading.Event()
+        # %%
+        %%step thread
+        def wait_on():
+            stop.wait()
+        threading.Thread(target=wait_on, daemon=True, name='waits').start()
+        # %%
+        %%step task
+        async def late():
+            await asyncio.sleep(600)
+        asyncio.ensure_future(late()).set_name('late')
+        await asyncio.sleep(0)
+        # %%
+        %%step library
+        timer = threading.Timer(600, print)
+        timer.daemon = True
+        timer.start()
+        del timer
+        # %%
+        stop.set()
+        [each.cancel() for each in asyncio.all_tasks() if each.get_name() == 'late']
+        """,
+        "[True]",
+        replays=("library",),
+        runs={"thread": "thread waits still runs code", "task": "task late still runs code"},
+    ),
+    # -- row 24
+    "forks": Case(
+        """
+        from durable_nb import step
+        @step
+        def in_child(i):
+            return i + 1
+        # %%
+        %%step forks
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.write(write, str(in_child(1)).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        told = os.read(read, 10)
+        os.close(read)
+        os.close(write)
+        del read, write, child
+        # %%
+        %%step after_fork
+        after_fork = told * 2
+        # %%
+        after_fork
+        """,
+        "b'22'",
+        replays=("forks", "after_fork"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def stories(tmp_path_factory):
+    return play(tmp_path_factory.mktemp("life"), CASES)
+
+
+@pytest.mark.parametrize("name", ["cause", "context", "group", "itself"])
+def test_row_13_fatal_errors(stories, name):
+    """Row 13: an error in the tree of the one that ended the scope is tried afresh; others and results replay."""
+    story = stories[name]
+    holds(CASES[name], story)
+    assert story.ran_before == {f"{name}_handled": 1, f"{name}_good": 1, f"{name}_fatal": 1}
+    assert story.ran_again == {f"{name}_fatal": 1}
+
+
+def test_row_13_other_errors(stories):
+    """Row 13: where the scope ended with another error, the handled ones replay."""
+    holds(CASES["unrelated"], stories["unrelated"])
+    assert [each.error_name for each in stories["unrelated"].again] == ["", "KeyError", ""]
+    assert stories["unrelated"].ran_again == {}
+
+
+KILLED = """
+from durable_nb import step
+@step
+def bad(i):
+    tally.hit(f'bad{i}')
+    raise ValueError(i)
+@step
+def good():
+    tally.hit('good')
+    return 'good'
+def tried(i):
+    try:
+        bad(i)
+    except ValueError as error:
+        return error.args
+# %%
+first = tried(1)
+seen = good()
+last = tried(2)
+tally.block_once('blocked')
+print(first, seen, last)
+"""
+
+
+def test_row_13_killed_scope(tmp_path):
+    """Row 13: in a killed scope an error replays only if a later call shows that it was handled."""
+    setup, cell = cells(KILLED)
+    with kernel_in(tmp_path) as kernel:
+        run(kernel, [setup], "define")
+        kernel.run_until(cell, tmp_path / "blocked", "cell")
+        assert hits(tmp_path) == {"bad1": 1, "good": 1, "bad2": 1}
+        kernel.restart()
+        ready(kernel)
+        run(kernel, [setup], "define")
+        assert shown(kernel.run(cell, "cell")) == "(1,) good (2,)"
+    assert hits(tmp_path) == {"bad1": 1, "good": 1, "bad2": 2}
+
+
+def test_row_14_outputs(stories):
+    """Row 14: streams, C code, children, threads, displays with their updates, figures and values are shown again."""
+    holds(CASES["outputs"], stories["outputs"])
+    texts = [shown(each) for each in stories["outputs"].again]
+    assert texts[1] == "out\\nthread 0\\nthread 1\\nagain\\nerr".replace("\\n", "\n")
+    assert texts[2].split() == ["grüße", "from", "C", "child", "bang"]
+    assert [each["data"]["text/html"] for each in stories["outputs"].again[3].foreign[:1]] == ["<b>four</b>"]
+    assert "image/png" in stories["outputs"].again[5].foreign[0]["data"]
+    assert texts[7] == "(['a'], ['a'])"
+
+
+SLOW = """
+def held_up(marker):
+    if os.path.exists('slow') and not os.path.exists(marker):
+        pathlib.Path(marker).touch()
+        import time
+        time.sleep(120)
+class Slow:
+    def __reduce__(self):
+        held_up('saving')
+        return revive, ()
+def revive():
+    held_up('loading')
+    return Slow()
+# %%
+%%step slow
+made = Slow()
+made_too = 1
+# %%
+type(made) is Slow, made_too
+"""
+
+
+def test_row_20_interrupts(tmp_path):
+    """Row 20: ■ in a save and in a replay is a KeyboardInterrupt at once; nothing is recorded, and nothing lost."""
+    setup, cell, after = cells(SLOW)
+    imports = "import os, pathlib"
+    (tmp_path / "slow").touch()
+    with kernel_in(tmp_path) as kernel:
+        run(kernel, [imports, setup], "define")
+        interrupted = kernel.run_and_interrupt(cell, tmp_path / "saving", "cell")
+        assert (interrupted.error_name, interrupted.seconds < 60) == ("KeyboardInterrupt", True)
+        assert kernel.run(cell, "cell").status == "ok"
+        assert hits(tmp_path)["slow"] == 2
+        kernel.restart()
+        ready(kernel)
+        run(kernel, [imports, setup], "define")
+        interrupted = kernel.run_and_interrupt(cell, tmp_path / "loading", "cell")
+        assert (interrupted.error_name, interrupted.seconds < 60) == ("KeyboardInterrupt", True)
+        assert replayed(kernel.run(cell, "cell"), "slow")
+        assert shown(kernel.run(after, "after")) == "(True, 1)"
+    assert hits(tmp_path) == {"slow": 2}
+
+
+def test_row_21_still_running(stories):
+    """Row 21: while a thread or task runs the notebook's code nothing is checkpointed; a library's may run."""
+    holds(CASES["thread"], stories["thread"])
+
+
+def test_row_24_forks(stories):
+    """Row 24: a forked child that calls a step calls it plainly, and its parent's store works on."""
+    holds(CASES["forks"], stories["forks"])
