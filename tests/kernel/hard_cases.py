@@ -1,4 +1,20 @@
-"""Compares a notebook that was killed and resumed with the same notebook run without interruption."""
+"""Compares a notebook that was killed and resumed with the same notebook run without interruption.
+
+The shape of each test of a row of DESIGN §5: run, SIGKILL, fresh kernel, Run All; all outputs and a description of all
+variables, with what is the same object as what, must equal those of the uninterrupted run. Where the rows are:
+
+=====================  ================================================================================
+1 3 4 5 17 18          test_hard_cases_values
+2 3 6 11 12            test_hard_cases_mutation, also test_partial, tests/values/test_states
+7 8 9 10 16 23         test_hard_cases_changes, also test_files_and_state, test_calls
+13 14 20 21 24         test_hard_cases_life, also test_calls, test_outputs, test_store
+15                     test_hard_cases_types
+19                     test_kill, tests/crash/test_attempts
+20 in body, backoff    test_kill.test_interrupts, test_body.test_interrupt_ends_a_body_at_once
+17 blobs, keys, rows   test_store.test_a_lost_blob_runs_the_step_again, test_bad_input
+what is no edit (§4)   test_hard_cases_edits
+=====================  ================================================================================
+"""
 
 from __future__ import annotations
 

@@ -1,15 +1,4 @@
-"""Rows 1, 3, 4, 5, 15, 17, 18 of DESIGN §5: what a replay binds is what the step bound.
-
-All in this shape: run, SIGKILL, fresh kernel, Run All, compare all outputs and variables, with what is the same
-object as what, with an uninterrupted run. Where each of the twenty-five rows is:
-
-1 outputs · 3 aliases · 4 functions · 5 classes · 15 types of values · 17 unloadable · 18 live objects: this file
-7 streams · 8 helpers · 9 files · 10 twice on purpose · 16 process state · 23 edited cell: test_hard_cases_changes
-13 errors · 14 displays · 20 interrupt · 21 threads, tasks, children · 24 forks: test_hard_cases_life
-which edits run a step again and which do not (rows 5 and 8): test_hard_cases_edits
-17 also: test_bad_input.test_a_checkpoint_that_cannot_be_loaded, test_store.test_a_lost_blob_runs_the_step_again
-19 deaths in attempts and backoffs: test_kill, tests/crash/test_attempts
-"""
+"""Rows 1, 3, 4, 5, 17 and 18 of DESIGN §5: what a replay binds is what the step bound."""
 
 from __future__ import annotations
 
