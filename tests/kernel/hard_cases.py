@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from scenes import hits, kernel_in, ready, replayed, shown
 
 _PROCESS = re.compile(r"ipykernel_\d+")
-_STEP = re.compile(r"^(%%step (\w+).*\n)")
+_STEP = re.compile(r"^%%step (?P<name>\w+).*\n")
 _SETUP = (
     "import describe, os, pathlib, random, sys, warnings\nimport numpy as np\nimport pandas as pd\n"
     "sys.stdout.flush_interval = sys.stderr.flush_interval = 3600  # a busy machine does not split a stream"
@@ -121,7 +121,12 @@ class _with_setup:
 def cells(notebook):
     """Return the cells of a notebook's text."""
     found = [each.strip("\n") for each in re.split(r"^# %%\n", textwrap.dedent(notebook), flags=re.MULTILINE)]
-    return [cell if "tally.hit(" in cell else _STEP.sub(r"\1tally.hit('\2')\n", cell) for cell in found]
+    return [_STEP.sub(_tallied, each) for each in found]
+
+
+def _tallied(step):
+    tally = f"tally.hit('{step['name']}')\n"
+    return step[0] if tally.strip() in step.string else step[0] + tally
 
 
 def _run(kernel, name, notebook):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from hard_cases import Case, holds, play
-from scenes import shown
+from scenes import hits, kernel_in, ready, replayed, shown
 
 LIBRARY = """
 pathlib.Path('{0}.py').write_text('''{1}''')
@@ -376,6 +376,19 @@ def test_row_10_twice(stories, name, again):
     """Row 10: the same cell run twice on purpose runs twice, since its input differs, and each run replays."""
     holds(CASES[name], stories[name])
     assert stories[name].ran_again == again
+
+
+def test_row_10_one_cell_run_twice(tmp_path):
+    """Row 10: so does one cell that a person runs twice, before and after the kill."""
+    with kernel_in(tmp_path) as kernel:
+        for turn in range(2):
+            kernel.run("x = 0", "start")
+            again = [kernel.run("%%step once_more\ntally.hit('once_more')\nx += 1", "one id") for _ in range(2)]
+            assert [replayed(each, "once_more") for each in again] == [bool(turn)] * 2
+            assert shown(kernel.run("x", "x")) == "2"
+            kernel.restart()
+            ready(kernel)
+    assert hits(tmp_path) == {"once_more": 2}
 
 
 @pytest.mark.parametrize("name", ["process", "environ"])

@@ -170,7 +170,7 @@ CASES = {
         """,
         "(3, False)",
         replays=("reads_good",),
-        runs={"partial": "net.cb[0].lock: _thread.lock"},
+        runs={"partial": "its checkpoint is partial: net cannot be saved (net.cb[0].lock: _thread.lock)"},
     ),
     "ephemeral": Case(
         """
