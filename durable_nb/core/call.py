@@ -13,6 +13,7 @@ from durable_nb.core import streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.conditions import Conditions, Surroundings, files_read, stale
+from durable_nb.core.connections import DatabaseFiles, changed_session, databases_among, module_database
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
@@ -32,7 +33,7 @@ from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.store.records import Payload, StepRecord
 from durable_nb.values.callkey import ARGS, FUNCTION, KWARGS
 from durable_nb.values.dependencies import named_files
-from durable_nb.values.files import watches_here
+from durable_nb.values.files import watched_by, watches_here
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.graph import Graph
 from durable_nb.values.pickling import decode, environment
@@ -102,8 +103,9 @@ class StepCall:
                 if not self.reason:
                     yield record
         self.reach = self._before.reach.hex() if self._before is not None else ""
-        self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
-        self._described = self._describe(scope_pass.session)
+        with watched_by(()):  # sources are read to tell what changed
+            self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
+            self._described = self._describe(scope_pass.session)
         scope_pass.executed += 1
         self.started_at = self.clock.now()
         self._globals = Globals(self._functions(), self.step.func.__globals__)
@@ -113,14 +115,31 @@ class StepCall:
     def _base_key(self, scope_pass: ScopePass) -> bytes:
         key = self.step.call_key(scope_pass.session.namespace)
         found = key.fingerprint(self.args, self.kwargs)
+        if found.full is not None and found.full.opaque and scope_pass.session.meet(found.full.clients):
+            found = key.fingerprint(self.args, self.kwargs)
         if found.full is not None and found.full.opaque:
             name, opaque = next(iter(found.full.opaque.items()))
-            self.unrecordable = f"{name} cannot be compared ({opaque.path}: {opaque.type}: {opaque.reason})"
+            self.unrecordable = f"{name} cannot be compared ({opaque})"
+        self._before = found
+        self.unrecordable = self.unrecordable or self._changed_session(found) or ""
         dynamic = {name for facts in key.facts() for name in facts.dynamic}
         if dynamic:
             self.unrecordable = f"it calls {min(dynamic)}(), so what it reads cannot be known"
-        self._before = found
         return found.digest
+
+    def _clients(self) -> tuple[object, ...]:
+        full = self._before.full if self._before is not None else None
+        return full.clients if full is not None else ()
+
+    def _changed_session(self, found: CallFingerprint) -> str | None:
+        """Say how the call depends on, or changes, a database's state in this process, which a replay would not."""
+        if found.full is None:
+            return module_database(self.step.call_key(self._namespace()).reads())
+        why = None
+        values = [self.args, *self.args, self.kwargs, *self.kwargs.values(), *found.full.reached.values()]
+        if databases_among(found.full.clients):
+            why = changed_session(self._codes(), values, found.full.clients)
+        return why or module_database(values)
 
     def _stale(self, row: StepRecord, scope_pass: ScopePass) -> str | None:
         """Say why a row must not be replayed, or None when it holds."""
@@ -239,6 +258,7 @@ class StepCall:
         self._surroundings = Surroundings.now(self._codes(), names, session.root)
         self._modules = ModuleWatch(self._codes(), names, self._globals_read())
         self._watch = CallWatch(session, session.overlap, partial(self._files_named, session))
+        self._databases = DatabaseFiles(self._clients(), session.root)
         return self._watch
 
     def _files_named(self, session: Session) -> NamedFiles:
@@ -261,7 +281,8 @@ class StepCall:
         """Record what the call returned or raised."""
         if self.scope_pass is None:
             return None
-        record = self._capture(outcome, self.scope_pass)
+        with watched_by(()):
+            record = self._capture(outcome, self.scope_pass)
         if outcome.error is not None:
             self.scope_pass.note_error(record.id, outcome.error)
         records = (*self.scope_pass.begin_records(), *self._sources, record)
@@ -308,7 +329,7 @@ class StepCall:
             payload=payload,
             error=error,
             inputs=self._described,
-            files=conditions.files(),
+            files=conditions.files(self._databases.read()),
             extra=extra or None,
         )
 
@@ -337,6 +358,9 @@ class StepCall:
         return find_mutations(self._before.full, self._inputs_now(), self._states, apart)
 
     def _check_recordable(self, mutations: Mutations, rebound: Iterable[str]) -> None:
+        left = self._databases.left_behind(()) or (self._before and self._changed_session(self._before))
+        if left:
+            raise Unrecordable(left)
         changed = [*(name for name in mutations.after if name), *rebound, *self._watch.process_changes]
         if changed and self._watch.overlapped:
             raise Unrecordable(f"{changed[0]} changed while other calls ran too: whose change it is cannot be known")
@@ -371,6 +395,7 @@ class StepCall:
     def _committed(self, record: StepRecord) -> None:
         if self.scope_pass is not None:
             self.scope_pass.index.add(OwnStep(record))
+            self.scope_pass.note_run(record)
             self.scope_pass.session.committed(record)
 
     def give_up(self, why: str) -> None:

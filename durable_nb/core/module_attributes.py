@@ -129,6 +129,11 @@ def assigned_names(codes: Iterable[CodeType]) -> frozenset[str]:
     return frozenset(".".join(chain) for code in codes for chain in _chains(code).stored)
 
 
+def stored_chains(codes: Iterable[CodeType]) -> set[tuple[str, ...]]:
+    """Return the dotted names, as tuples that begin with a global, that code assigns or deletes attributes of."""
+    return {chain for code in codes for chain in _chains(code).stored}
+
+
 def read(codes: Iterable[CodeType], names: Mapping[str, Any]) -> dict[str, str]:
     """Return the plain values among attributes of modules that code reads: dotted name -> digest."""
     found = {}

@@ -131,6 +131,7 @@ class ScopePass:
         self.executed = 0
         self.replayed_name = ""
         self.replayed_rows: list[StepRecord] = []
+        self.recorded_rows: list[StepRecord] = []
         self._tasks = TaskNames()
         self._counts: defaultdict[bytes, int] = defaultdict(int)
         self._sequence = 0
@@ -169,6 +170,11 @@ class ScopePass:
         self.replayed_name = row.name
         if row.files or row.extra:
             self.replayed_rows.append(row)
+
+    def note_run(self, row: StepRecord) -> None:
+        """Keep what a call that ran depended on: the same is known of it when it replays."""
+        if row.files or row.extra:
+            self.recorded_rows.append(row)
 
     def note_error(self, step_id: int, error: BaseException) -> None:
         """Remember a recorded error until the pass ends, when it turns out handled or fatal."""

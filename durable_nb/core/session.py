@@ -23,7 +23,7 @@ from durable_nb.store.records import ScopeRecord
 from durable_nb.values.loading import watch_loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from durable_nb.core.clock import Clock
@@ -58,6 +58,7 @@ class Session:
         executions: the newest state of each execution of a workflow, by workflow id.
         running: ids of the workflows that run in this process now.
         reasons: why calls run although calls of the same step are recorded.
+        meet: told of clients that a call is given and that nobody knows yet; says whether one is known now.
         claiming: held while a call finds its execution and enters it, so that two threads cannot both do so.
     """
 
@@ -78,6 +79,7 @@ class Session:
         self.namespace = namespace
         self.root = root or Path.cwd()
         self.warn: Callable[[str], None] = _warn
+        self.meet: Callable[[Iterable[object]], bool] = _meet
         self.closed = False
         self.heads = ledger.step_heads()
         self.attempts = OpenAttempts(ledger.attempts(), self.heads)
@@ -302,6 +304,12 @@ def enter(session: Session) -> Session:
     """Make ``session`` the one of this process, closing the one before."""
     _slot.enter(session)
     return session
+
+
+def _meet(clients: Iterable[object]) -> bool:
+    """There are no cells, so nothing tells where clients come from."""
+    del clients
+    return False
 
 
 def _warn(message: str) -> None:

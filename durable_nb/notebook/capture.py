@@ -87,7 +87,7 @@ class Capture:
         extra |= conditions.extra(drawn=drawn, seeded=step.session.seeded)
         rows = [self._output(name, value) for name, value in outputs.items()]
         rows += [OutputRecord(name, "", "deleted", 0, deleted=True) for name in state["deleted"]]
-        files = conditions.files(step.depends())
+        files = conditions.files(step.read_unseen())
         status = "partial" if unsaved else "success"
         return self._row(status, payload=payload, outputs=tuple(rows), files=files, extra=extra)
 

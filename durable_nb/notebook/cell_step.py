@@ -14,6 +14,7 @@ from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.changes import MAX_NAMED
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.conditions import Surroundings
+from durable_nb.core.connections import DatabaseFiles
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.explain import Seen
@@ -30,6 +31,7 @@ from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.notebook.body import CellBody, bind_result
 from durable_nb.notebook.capture import Capture
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.client_changes import live_change
 from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.namespace import Namespace
@@ -37,6 +39,7 @@ from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
 from durable_nb.notebook.partial import RESULT, Selection, lacks, partial_advice, partial_text
 from durable_nb.notebook.process_state import ProcessState
+from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.verify import why_stale
 from durable_nb.store.records import CodeRecord
@@ -176,10 +179,13 @@ class CellStep(CellRun):
         """Yield the checkpoints of equal code and inputs that still hold, newest first."""
         namespace = self.notebook.namespace
         self.inputs = read_inputs(self.code, namespace, self.options.inputs)
-        self.unrecordable = self.inputs.unknowable
+        self.unrecordable = (
+            self.inputs.unknowable or live_change(self.code, self.inputs, self.codes(), namespace.names) or ""
+        )
         self.base_key = self.inputs.base_key(self.code)
         self.occurrence = self.notebook.occurrences.of(self.cell, self.base_key)
         self.key = xxhash.xxh3_128_digest(self.base_key + self.occurrence.to_bytes(8, "little"))
+        self.notebook.origins.running.read_step(self.code, self.inputs, self.inputs.unknowable or self.key)
         if not self.options.rerun and not self.unrecordable:
             for head in self.notebook.checkpoints.of(self.key):
                 try:
@@ -235,6 +241,8 @@ class CellStep(CellRun):
         if "result" in state and not self.options.selection.leaves_out(RESULT):
             bind_result(self.shell, state["result"])
         show_again(self.shell, checkpoint.displays)
+        files, drawn = checkpoint.files, (checkpoint.extra or {}).get("streams", {})
+        self.notebook.origins.running.depended = Depended(frozenset((f.path, f.kind) for f in files), drawn)
         self._used(checkpoint, "was replayed in this kernel")
         return Outcome(attempts=checkpoint.attempts)
 
@@ -273,13 +281,21 @@ class CellStep(CellRun):
         self.settings = SettingsWatch(ALL)
         named = partial(files_named, self.code, self.inputs, self.session.root)
         self.watch = CallWatch(self.session, self.session.cell_overlap, named)
+        self._databases = DatabaseFiles(self.inputs.fingerprints.clients, self.session.root)
+        running = self.notebook.origins.running
+        running.watch()
         with self._in_pass(), tee_for(shell) as self.tee, self.watch:
             yield
+        running.unwatch()
+        files = frozenset((each.path, each.kind) for each in (*self.watch.files, *self.read_unseen()))
+        first = self.seeds_first()
+        drawn = {name: before for name, (before, _) in self.watch.advanced.items() if name not in first}
+        running.depended = Depended(files, drawn)
 
     @contextmanager
     def _in_pass(self) -> Iterator[None]:
         scope_pass = self._pass = self.session.begin_pass(self._scope, forced=self.options.rerun)
-        self.notebook.step_pass = scope_pass
+        self.notebook.step_pass = self.notebook.origins.running.scope_pass = scope_pass
         with at(Place(scope_pass)):
             try:
                 yield
@@ -313,7 +329,7 @@ class CellStep(CellRun):
             raise Unrecordable(self.unrecordable)
         if registry.version != self._registrations:
             raise Unrecordable("it calls register(), which a replay would not: do that in a plain cell")
-        changed = self._state.what_changed(self.shell)
+        changed = self._state.what_changed(self.shell) or self._databases.left_behind(self.inputs.values.values())
         if changed:
             raise Unrecordable(changed)
 
@@ -355,6 +371,10 @@ class CellStep(CellRun):
     def depends(self) -> tuple[FileDependency, ...]:
         """Return the files named with ``--depends``, as they are now."""
         return tuple(observe(path, "file", self.session.root) for path in self.options.depends)
+
+    def read_unseen(self) -> tuple[FileDependency, ...]:
+        """Return the files that it read though no event told of it: declared ones, and databases it did not write."""
+        return self.depends() + self._databases.read()
 
     def seen(self) -> Seen:
         """Return what this run is made of."""

@@ -151,7 +151,7 @@ class DurableNB(Configurable):
     def _close_store(self) -> None:
         move_to(None)
         if self.notebook is not None:
-            self.notebook.session.close()
+            self.notebook.close()
             self.notebook = None
 
     def _reopen(self, change: object) -> None:  # noqa: ARG002 - traitlets passes it
@@ -177,12 +177,15 @@ class DurableNB(Configurable):
         if self.notebook is not None:
             if sets_a_stream(source):
                 self.notebook.session.note_seeding()
+            self.notebook.origins.begin(source)
             self._plain.begin(self.notebook, self.cell)
 
     def _after_cell(self, result: Any) -> None:
         if result.info is not None and result.info.silent:
             return
         error = result.error_in_exec or result.error_before_exec
+        if self.notebook is not None:
+            self.notebook.origins.end()
         ended = self._plain.end(error)
         if self.notebook is not None:
             ended, self.notebook.step_pass = ended or self.notebook.step_pass, None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from durable_nb.core.watch import NamedFiles
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.store.records import InputRecord
+    from durable_nb.values.budget import Budget
 
 KEY_FORMAT = b"durable_nb cell 1"
 
@@ -81,7 +82,12 @@ def files_named(code: CellCode, inputs: CellInputs, root: Path) -> NamedFiles:
 
 
 def read_inputs(
-    code: CellCode, namespace: Namespace, declared: Iterable[str], *, dynamic_is_declared: bool | None = None
+    code: CellCode,
+    namespace: Namespace,
+    declared: Iterable[str],
+    *,
+    dynamic_is_declared: bool | None = None,
+    budget: Budget | None = None,
 ) -> CellInputs:
     """Fingerprint what a cell reads.
 
@@ -90,18 +96,22 @@ def read_inputs(
         namespace: the user's names.
         declared: names given with ``--inputs``.
         dynamic_is_declared: whether these say all that dynamic code reads; if there are any, unless told.
+        budget: how much may be looked at; no bound unless given.
+
+    Raises:
+        TooLargeError: there is more than the budget allows.
     """
     declared = frozenset(declared)
     direct = namespace.pick(code.reads | declared) | dict(imported(code.imports, None))
     mentioned = namespace.pick(code.mentions - direct.keys())
-    found = fingerprint_roots({**direct, **mentioned}, namespace=namespace.names)
+    found = fingerprint_roots({**direct, **mentioned}, namespace=namespace.names, budget=budget)
     if mentioned.keys() & found.opaque.keys():
         # A word in a text is only perhaps a variable: it never makes a step unknowable.
         mentioned = {name: value for name, value in mentioned.items() if name not in found.opaque}
-        found = fingerprint_roots({**direct, **mentioned}, namespace=namespace.names)
+        found = fingerprint_roots({**direct, **mentioned}, namespace=namespace.names, budget=budget)
     own = namespace.pick(_reads_of_own_functions(code, found) - found.each.keys() - found.opaque.keys())
     if own:
-        return read_inputs(code, namespace, declared | own.keys(), dynamic_is_declared=bool(declared))
+        return read_inputs(code, namespace, declared | own.keys(), dynamic_is_declared=bool(declared), budget=budget)
     values = {**direct, **mentioned, **found.reached}
     dynamic_is_declared = bool(declared) if dynamic_is_declared is None else dynamic_is_declared
     return CellInputs(values, found, _unknowable(code, namespace, found, dynamic_is_declared=dynamic_is_declared))
@@ -124,5 +134,5 @@ def _unknowable(code: CellCode, namespace: Namespace, found: Fingerprints, *, dy
     if odd:
         return f"it reads {odd[0]}, which changes with every cell that runs: give the value a name of its own"
     for name, opaque in found.opaque.items():
-        return f"its input {name} cannot be compared ({opaque.path}: {opaque.type}: {opaque.reason})"
+        return f"its input {name} cannot be compared ({opaque})"
     return ""

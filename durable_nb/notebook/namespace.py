@@ -39,6 +39,11 @@ class Namespace:
         self._shell = shell
         self.names: dict[str, Any] = shell.user_ns
 
+    def transform(self, source: str) -> str:
+        """Return a cell's source as Python, after IPython's own transform."""
+        transformed: str = self._shell.transform_cell(source)
+        return transformed
+
     def is_user(self, name: str) -> bool:
         """Say whether a name is the user's own rather than IPython's."""
         hidden = self._shell.user_ns_hidden

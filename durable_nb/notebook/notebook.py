@@ -8,6 +8,7 @@ from durable_nb.notebook.cells import CellScopes, Occurrences
 from durable_nb.notebook.checkpoints import Checkpoints
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.partial import LeftOut
+from durable_nb.notebook.provenance import Origins
 from durable_nb.store.records import ForgetRecord
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Notebook:
         occurrences: counts equal cells.
         checkpoints: the recorded cell steps.
         rerun: labels of steps that ``%durable rerun`` asked to run again.
+        origins: where clients come from.
         step_pass: the newest pass through a ``%%step`` cell, while that cell runs.
         decisions: label -> what the step did last in this kernel.
         file: path of the notebook, "" where it is not known.
@@ -45,6 +47,7 @@ class Notebook:
         self.scopes = CellScopes(session)
         self.occurrences = Occurrences(session)
         self.checkpoints = Checkpoints(session)
+        self.origins = Origins(session, self.namespace)
         self.rerun: set[str] = set()
         self.decisions: dict[str, str] = {}
         self.left_out = LeftOut()
@@ -53,6 +56,11 @@ class Notebook:
         self.step_pass: ScopePass | None = None
         self.snapshot_bytes = snapshot_bytes
         self.file = file
+
+    def close(self) -> None:
+        """Close the store."""
+        self.origins.close()
+        self.session.close()
 
     def forget(self, ids: set[int]) -> Any:
         """Remove rows from the ledger and from what is looked up; returns the future of the commit."""

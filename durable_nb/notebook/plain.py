@@ -27,7 +27,7 @@ class PlainCells:
             return
         digest = _digest(notebook.shell.transform_cell(cell.source))
         scope = notebook.scopes.find(cell, "", digest)
-        self._pass = notebook.session.begin_pass(scope)
+        self._pass = notebook.origins.running.scope_pass = notebook.session.begin_pass(scope)
         move_to(Place(self._pass))
 
     def end(self, error: BaseException | None) -> ScopePass | None:

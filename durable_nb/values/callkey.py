@@ -121,6 +121,10 @@ class CallKey:
         """Return what is known of the code of the function and of those it reaches, as last fingerprinted."""
         return self._facts
 
+    def reads(self) -> list[object]:
+        """Return the globals that the function and those it reaches read, where all of that is immutable."""
+        return [value for _, _, value in self._watch.names] if self._watch is not None else []
+
     def functions(self) -> tuple[types.FunctionType, ...]:
         """Return the function, and those it reaches where all it reaches is immutable."""
         own = (self._func,) if type(self._func) is types.FunctionType else ()

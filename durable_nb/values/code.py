@@ -122,6 +122,11 @@ def code_names(code: CodeType) -> CodeNames:
     return _names(code)
 
 
+def code_texts(code: CodeType) -> list[str]:
+    """Return the strings among the constants of a code object and those nested in it, without docstrings."""
+    return [text for nested in all_codes(code) for text in _texts(nested)]
+
+
 def nested_codes(code: CodeType) -> Iterator[CodeType]:
     """Yield the code objects directly nested in a code object: functions, classes, comprehensions."""
     return (const for const in code.co_consts if isinstance(const, CodeType))

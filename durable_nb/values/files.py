@@ -168,6 +168,10 @@ class FileWatch:
             if kind == "file" and isinstance(seen, os.stat_result) and _is_other(path, seen):
                 self._written.setdefault(path, _Writing(seen.st_size, appending=False))
 
+    def seen(self) -> list[tuple[str, Kind]]:
+        """Return the recorded path and kind of what was read so far."""
+        return [(relative(path, self.root), kind) for path, kind in list(self._seen)]
+
     def note_replayed(self, reads: Iterable[FileDependency], left: Iterable[WrittenFile]) -> None:
         """Take over what a step that replays inside of the watched code once read and wrote."""
         for read in reads:

@@ -16,6 +16,7 @@ from durable_nb.values.hashing import value_digest
 from durable_nb.values.imports import imported
 from durable_nb.values.kinds import class_name
 from durable_nb.values.modules import is_local
+from durable_nb.values.provenance import provenance_of
 from durable_nb.values.reduce import Reducer
 from durable_nb.values.tree import identifiers
 from durable_nb.values.unreadable import CannotReduceError, Opaque
@@ -24,6 +25,8 @@ from durable_nb.values.walk import Walk
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Mapping
+
+    from durable_nb.values.budget import Budget
 
 __all__ = ["Fingerprints", "Graph", "Opaque", "fingerprint", "fingerprint_roots", "graph_of", "hidden_graph"]
 
@@ -44,6 +47,7 @@ class Fingerprints:
             notebook's, under ``module:name`` else.
         facts: of each function met, what its code is and may touch.
         graph: the objects all these values consist of.
+        clients: the stateless values met that differ by where they lead, in the order they were met.
     """
 
     digest: bytes
@@ -52,6 +56,7 @@ class Fingerprints:
     reached: Mapping[str, object]
     facts: tuple[CodeFacts, ...]
     graph: Graph
+    clients: tuple[object, ...] = ()
 
 
 def fingerprint_roots(
@@ -59,6 +64,7 @@ def fingerprint_roots(
     *,
     namespace: dict[str, Any] | None,
     mentions: bool = True,
+    budget: Budget | None = None,
 ) -> Fingerprints:
     """Fingerprint named values together with the globals that their functions reach.
 
@@ -66,11 +72,15 @@ def fingerprint_roots(
         roots: the values by name.
         namespace: the notebook's globals; functions whose globals these are read them live.
         mentions: also follow notebook names that string arguments and string values mention.
+        budget: how much may be looked at; no bound unless given.
 
     Returns:
         the fingerprints; values without one are listed, never raised.
+
+    Raises:
+        TooLargeError: there is more than the budget allows.
     """
-    closure = _Closure(namespace, mentions=mentions)
+    closure = _Closure(namespace, mentions=mentions, budget=budget)
     closure.add(roots)
     return closure.result()
 
@@ -89,7 +99,7 @@ def fingerprint(value: object, *, namespace: dict[str, Any] | None = None) -> by
 
 def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
     """Return the object graph of named values, without fingerprints of them, the users' own neither."""
-    reducer = Reducer(namespace, inside=True)
+    reducer = Reducer(namespace, lambda _: b"", inside=True)  # where a client leads does not matter here
     return Graph({name: Walk(value, reducer) for name, value in values.items()})
 
 
@@ -101,10 +111,10 @@ def hidden_graph(graph: Graph, namespace: dict[str, Any] | None) -> Graph:
 class _Closure:
     """Adds values, then what they reach, until nothing new is reached."""
 
-    def __init__(self, namespace: dict[str, Any] | None, *, mentions: bool) -> None:
+    def __init__(self, namespace: dict[str, Any] | None, *, mentions: bool, budget: Budget | None) -> None:
         self._namespace = namespace
         self._mentions = mentions and namespace is not None
-        self._reducer = Reducer(namespace)
+        self._reducer = Reducer(namespace, provenance_of(namespace), budget)
         self._walks: dict[str, Walk] = {}
         self._by_id: dict[int, tuple[Walk, bytes | CannotReduceError]] = {}
         self._each: dict[str, bytes] = {}
@@ -149,6 +159,7 @@ class _Closure:
             dict(sorted(self._reached.items())),
             tuple(self._facts),
             graph,
+            tuple(self._reducer.clients),
         )
 
     def _is_new(self, name: str) -> bool:
@@ -165,7 +176,7 @@ class _Closure:
         else:
             position = known[0].blocked[0] if known[0].blocked else 0
             path = position_path(known[0], name, position)
-            self._opaque[name] = Opaque(path, outcome.type_name, outcome.reason)
+            self._opaque[name] = Opaque(path, outcome.type_name, outcome.reason, outcome.registered)
 
     def _read_globals(self) -> Iterable[tuple[str, object]]:
         """Yield the globals that functions met since the last time read, by the name they are reached under."""

@@ -84,6 +84,17 @@ def class_dict(kind: type) -> types.MappingProxyType[str, Any]:
     return proxy
 
 
+def attributes_of(obj: Any) -> object:
+    """Return an object's own dict of attributes, without running a property of that name."""
+    for base in type.__dict__["__mro__"].__get__(type(obj)):
+        descriptor = class_dict(base).get("__dict__")
+        if descriptor is not None:
+            if type(descriptor) is types.GetSetDescriptorType:
+                return descriptor.__get__(obj)
+            return obj.__dict__ if type(descriptor) is types.MemberDescriptorType else None
+    return None
+
+
 def class_name(kind: type) -> tuple[str, str]:
     """Return (module, qualname) of a class without running a metaclass's code."""
     module, qualname = _TYPE_MODULE.__get__(kind), _TYPE_QUALNAME.__get__(kind)

@@ -1,4 +1,4 @@
-"""Notes when local modules are loaded: what a file holds at that moment is the code that runs."""
+"""Notes when local modules are loaded and databases connected to, by audit events: nothing else tells afterwards."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import functools
 import sys
 from typing import Any
 
+from durable_nb.values.databases import EVENTS
 from durable_nb.values.modules import note_loaded
 
 
 @functools.cache
 def watch_loads() -> None:
-    """Note every module that is loaded or reloaded from now on; a second call changes nothing.
+    """Note every module that is loaded or reloaded, and every connection, from now on; a second call changes nothing.
 
     By an audit hook, which cannot be removed; it costs one comparison per event.
     """
@@ -19,8 +20,9 @@ def watch_loads() -> None:
 
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if event != "exec":
-        return
-    code = args[0]
-    if getattr(code, "co_name", "") == "<module>" and code.co_filename.endswith(".py"):
-        note_loaded(code.co_filename)
+    if event == "exec":
+        code = args[0]
+        if getattr(code, "co_name", "") == "<module>" and code.co_filename.endswith(".py"):
+            note_loaded(code.co_filename)
+    elif event in EVENTS:
+        EVENTS[event](args)

@@ -10,17 +10,20 @@ import copyreg
 import random
 import sys
 import types
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.errors import FingerprintError
 from durable_nb.values import arrays
+from durable_nb.values.budget import Budget, TooLargeError, weighed
 from durable_nb.values.closed_files import FILES, closed_file
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
-from durable_nb.values.kinds import class_dict, class_name, mro_names
+from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_names
 from durable_nb.values.modules import is_local, module_fingerprint
 from durable_nb.values.ordering import sort_key
 from durable_nb.values.registry import registry
+from durable_nb.values.stateless import alike_parts, client_parts, refuse_state
 from durable_nb.values.unreadable import CannotReduceError
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ LABELS: Final[dict[str, dict[int, str]]] = {
     "saved": {1: "__class__"},
     "cell": {1: "cell_contents"},
     "class": {3: "__bases__", 4: "own"},
+    "client": {1: "__class__"},
     "property": {1: "fget", 2: "fset", 3: "fdel"},
     "staticmethod": {1: "__func__"},
     "classmethod": {1: "__func__"},
@@ -78,7 +82,6 @@ _IMMUTABLE: Final = frozenset(
 )
 _ITERATORS: Final = "itertools"
 _PAIR: Final = ("attributes", "slots")
-_IN_MEMORY: Final = (None, "", ":memory:")
 
 
 class _Plain:
@@ -88,18 +91,35 @@ class _Plain:
 class Reducer:
     """Reduces objects for one fingerprint; keeps parts alive, so that ids stay theirs while it lives.
 
+    Args:
+        namespace: the notebook's globals.
+        provenance: client -> what stands for it, raising when nothing does; None where there are no cells.
+        budget: how much may be looked at.
+        inside: whether to look inside of what users registered, as pickling does.
+
     Attributes:
         namespace: the notebook's globals, which never become part of a value.
-        inside: look inside values for which a fingerprint of the user's stands.
+        inside: look inside values for which a fingerprint of the user's, or where they come from, stands.
         functions: functions reduced by content, in the order they were met.
         made_up: of dicts of attributes that ``__getstate__`` made, by id: the names that the object has otherwise.
+        clients: stateless values that differ by where they lead, in the order they were met.
     """
 
-    def __init__(self, namespace: dict[str, Any] | None, *, inside: bool = False) -> None:
+    def __init__(
+        self,
+        namespace: dict[str, Any] | None,
+        provenance: Callable[[object], bytes] | None = None,
+        budget: Budget | None = None,
+        *,
+        inside: bool = False,
+    ) -> None:
         self.namespace = namespace
         self.inside = inside
         self.functions: list[types.FunctionType] = []
         self.made_up: dict[int, frozenset[str]] = {}
+        self.clients: list[Any] = []
+        self.budget = budget
+        self._provenance = provenance
         self._parts: dict[int, tuple[object, Parts]] = {}
         self._plans: dict[type, Callable[[Any], Parts]] = {}
         self._alike: dict[type, Callable[[Any], dict[str, Any]]] = {}
@@ -119,7 +139,7 @@ class Reducer:
             if plan is None:
                 plan = self._plans[kind] = self._plan(kind)
             parts = plan(obj)
-        except CannotReduceError:
+        except (CannotReduceError, TooLargeError):
             raise
         except FingerprintError as error:
             raise CannotReduceError(error.type_name, error.reason) from error
@@ -143,7 +163,10 @@ class Reducer:
     def _plan(self, kind: type) -> Callable[[Any], Parts]:
         known = registry.find(kind)
         if known is not None and known.stateless and not defines(kind, FINGERPRINT):
-            return _stateless
+            if known.alike:
+                return alike_parts
+            if known.default or not self.inside:
+                return self._database if known.database else self._client
         own = fingerprint_hook(kind)
         if own is not None and not self.inside:
             return lambda obj: ("custom", kind, own(obj))
@@ -164,8 +187,7 @@ class Reducer:
         names = list(mro_names(kind))
         for name in names:
             if name in arrays.REDUCERS:
-                special = arrays.REDUCERS[name]
-                return lambda obj: special(self, obj)
+                return weighed(partial(arrays.REDUCERS[name], self), self.budget)
         if "enum.Enum" in names:
             return _enum
         if "logging.Logger" in names:
@@ -180,6 +202,14 @@ class Reducer:
             read = self._alike[kind] = attributes.__get__
             return lambda obj: ("object", kind, read(obj))
         return self._by_protocol
+
+    def _client(self, obj: Any) -> Parts:
+        self.clients.append(obj)
+        return client_parts(obj, self._provenance)
+
+    def _database(self, obj: Any) -> Parts:
+        refuse_state(obj)
+        return self._client(obj)
 
     def _module(self, module: types.ModuleType) -> Parts:
         name = str(module.__dict__.get("__name__"))
@@ -212,12 +242,12 @@ class Reducer:
             return self._object(obj, kind, state)
         listed = None if items is None else list(items)
         keys, values = ([], []) if pairs is None else _unzip(pairs)
-        tag = "attributed" if type(state) is dict and state is _attributes(obj) else "reduce"
+        tag = "attributed" if type(state) is dict and state is attributes_of(obj) else "reduce"
         return (tag, kind, call, args, arrays.without_caches(kind, state), listed, keys, values, setter)
 
     def _object(self, obj: object, kind: type, state: Any) -> Parts:
         if type(state) is dict:
-            own = _attributes(obj)
+            own = attributes_of(obj)
             if type(own) is not dict or state is own:
                 return ("object", kind, state)
             if own.get("_dict") is state:  # a mapping around a dict, as matplotlib's spines are
@@ -228,17 +258,6 @@ class Reducer:
         if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
             return ("slotted", kind, *state)
         return ("state", kind, state)
-
-
-def _attributes(obj: Any) -> object:
-    """Return an object's own dict of attributes, without running a property of that name."""
-    for base in type.__dict__["__mro__"].__get__(type(obj)):
-        descriptor = class_dict(base).get("__dict__")
-        if descriptor is not None:
-            if type(descriptor) is types.GetSetDescriptorType:
-                return descriptor.__get__(obj)
-            return obj.__dict__ if type(descriptor) is types.MemberDescriptorType else None
-    return None
 
 
 def _flat_state(state: dict[str, Any]) -> list[Any]:
@@ -282,13 +301,6 @@ def _attributes_of(kind: type) -> Any:
 def _unzip(pairs: Iterable[tuple[object, object]]) -> tuple[list[object], list[object]]:
     listed = list(pairs)
     return [key for key, _ in listed], [value for _, value in listed]
-
-
-def _stateless(obj: Any) -> Parts:
-    url = obj.__dict__.get("url") if ".".join(class_name(type(obj))) == "sqlalchemy.engine.base.Engine" else None
-    if url is not None and url.drivername.startswith(("sqlite", "duckdb")) and url.database in _IN_MEMORY:
-        raise CannotReduceError("sqlalchemy.engine.base.Engine", "an in-memory database lives in this process only")
-    return ("=stateless", *class_name(type(obj)))
 
 
 def _enum(member: Any) -> Parts:

@@ -21,82 +21,122 @@ class Registration:
         fingerprint: value -> anything that has a fingerprint itself; it stands for the value.
         save: value -> an object that pickles, stored instead of the value.
         load: what ``save`` returned -> the value.
-        stateless: the value carries no state a step could depend on (a client, a pool, a logger).
+        stateless: the value carries no state a step could depend on, but where it leads counts (a client).
+        alike: of a stateless type: nothing tells one value from another (a lock, a pool, a logger).
+        database: of a stateless type: a connection to a database, whose session SQL may change.
+        default: nobody registered it; such values do not pickle as a rule.
     """
 
     fingerprint: Callable[[Any], object] | None = None
     save: Callable[[Any], object] | None = None
     load: Callable[[Any], object] | None = None
     stateless: bool = False
+    alike: bool = False
+    database: bool = False
+    default: bool = False
 
 
 # Pickle's own code saves these without asking anybody.
 _PICKLES_OWN: Final = frozenset(
     {type(None), bool, int, float, str, bytes, bytearray, list, tuple, dict, set, frozenset, type, object}
 )
-_STATELESS: Final = Registration(stateless=True)
+_ALIKE: Final = Registration(stateless=True, alike=True, default=True)
+_CLIENT: Final = Registration(stateless=True, default=True)
+_DATABASE: Final = Registration(stateless=True, database=True, default=True)
 
 # By qualified name, so that nothing is imported to know them. Subclasses count as well.
-_STATELESS_NAMES: Final = frozenset(
-    {
-        "_thread.lock",
-        "_thread.RLock",
-        "threading.Condition",
-        "threading.Event",
-        "threading.Semaphore",
-        "threading.Barrier",
-        "threading._RLock",
-        "asyncio.locks.Lock",
-        "asyncio.locks.Event",
-        "asyncio.locks.Condition",
-        "asyncio.locks.Semaphore",
-        "logging.Handler",
-        "logging.Formatter",
-        "logging.LoggerAdapter",
-        "concurrent.futures.thread.ThreadPoolExecutor",
-        "concurrent.futures.process.ProcessPoolExecutor",
-        "multiprocessing.pool.Pool",
-        "joblib.parallel.Parallel",
-        "requests.sessions.Session",
-        "urllib3.poolmanager.PoolManager",
-        "httpx.Client",
-        "httpx.AsyncClient",
-        "httpx._client.BaseClient",
-        "aiohttp.client.ClientSession",
-        "botocore.client.BaseClient",
-        "boto3.session.Session",
-        "boto3.resources.base.ServiceResource",
-        "botocore.session.Session",
-        "google.cloud.client.Client",
-        "google.cloud.storage.client.Client",
-        "google.cloud.bigquery.client.Client",
-        "google.genai.client.Client",
-        "azure.core.pipeline._base.Pipeline",
-        "azure.storage.blob._blob_service_client.BlobServiceClient",
-        "openai._base_client.BaseClient",
-        "openai.OpenAI",
-        "openai.AsyncOpenAI",
-        "anthropic._base_client.BaseClient",
-        "anthropic.Anthropic",
-        "anthropic.AsyncAnthropic",
-        "mistralai.sdk.Mistral",
-        "cohere.client.Client",
-        "ollama._client.BaseClient",
-        "sqlalchemy.engine.base.Engine",
-        "sqlalchemy.ext.asyncio.engine.AsyncEngine",
-        "sqlalchemy.pool.base.Pool",
-        "redis.client.Redis",
-        "pymongo.mongo_client.MongoClient",
-        "s3fs.core.S3FileSystem",
-        "gcsfs.core.GCSFileSystem",
-        "adlfs.spec.AzureBlobFileSystem",
-        "fsspec.implementations.http.HTTPFileSystem",
-        "fsspec.implementations.local.LocalFileSystem",
-        "IPython.core.interactiveshell.InteractiveShell",
-        "IPython.core.autocall.IPyAutocall",
-        "ipykernel.iostream.OutStream",
-    }
+_ALIKE_NAMES: Final = (
+    "_thread.lock",
+    "_thread.RLock",
+    "threading.Condition",
+    "threading.Event",
+    "threading.Semaphore",
+    "threading.Barrier",
+    "threading._RLock",
+    "asyncio.locks.Lock",
+    "asyncio.locks.Event",
+    "asyncio.locks.Condition",
+    "asyncio.locks.Semaphore",
+    "logging.Handler",
+    "logging.Formatter",
+    "logging.LoggerAdapter",
+    "concurrent.futures.thread.ThreadPoolExecutor",
+    "concurrent.futures.process.ProcessPoolExecutor",
+    "multiprocessing.pool.Pool",
+    "joblib.parallel.Parallel",
+    "fsspec.implementations.local.LocalFileSystem",
+    "IPython.core.interactiveshell.InteractiveShell",
+    "IPython.core.autocall.IPyAutocall",
+    "ipykernel.iostream.OutStream",
 )
+_CLIENT_NAMES: Final = (
+    "requests.sessions.Session",
+    "urllib3.poolmanager.PoolManager",
+    "httpx.Client",
+    "httpx.AsyncClient",
+    "httpx._client.BaseClient",
+    "aiohttp.client.ClientSession",
+    "botocore.client.BaseClient",
+    "boto3.session.Session",
+    "boto3.resources.base.ServiceResource",
+    "botocore.session.Session",
+    "google.cloud.client.Client",
+    "google.cloud.storage.client.Client",
+    "google.cloud.bigquery.client.Client",
+    "google.genai.client.Client",
+    "azure.core.pipeline._base.Pipeline",
+    "azure.storage.blob._blob_service_client.BlobServiceClient",
+    "openai._base_client.BaseClient",
+    "openai.OpenAI",
+    "openai.AsyncOpenAI",
+    "anthropic._base_client.BaseClient",
+    "anthropic.Anthropic",
+    "anthropic.AsyncAnthropic",
+    "mistralai.sdk.Mistral",
+    "cohere.client.Client",
+    "ollama._client.BaseClient",
+    "redis.client.Redis",
+    "redis.asyncio.client.Redis",
+    "pymongo.mongo_client.MongoClient",
+    "pymongo.synchronous.mongo_client.MongoClient",
+    "s3fs.core.S3FileSystem",
+    "gcsfs.core.GCSFileSystem",
+    "adlfs.spec.AzureBlobFileSystem",
+    "fsspec.implementations.http.HTTPFileSystem",
+    "sqlalchemy.pool.base.Pool",
+)
+_DATABASE_NAMES: Final = (
+    "sqlite3.Connection",
+    "_duckdb.DuckDBPyConnection",
+    "duckdb.DuckDBPyConnection",
+    "duckdb.duckdb.DuckDBPyConnection",
+    "psycopg.Connection",
+    "psycopg.connection.Connection",
+    "psycopg.AsyncConnection",
+    "psycopg.connection_async.AsyncConnection",
+    "psycopg2.extensions.connection",
+    "pymysql.connections.Connection",
+    "MySQLdb.connections.Connection",
+    "mysql.connector.abstracts.MySQLConnectionAbstract",
+    "oracledb.connection.BaseConnection",
+    "pyodbc.Connection",
+    "asyncpg.connection.Connection",
+    "asyncpg.pool.Pool",
+    "aiosqlite.core.Connection",
+    "snowflake.connector.connection.SnowflakeConnection",
+    "clickhouse_connect.driver.client.Client",
+    "sqlalchemy.engine.base.Engine",
+    "sqlalchemy.ext.asyncio.engine.AsyncEngine",
+    "sqlalchemy.engine.base.Connection",
+    "sqlalchemy.ext.asyncio.engine.AsyncConnection",
+    "sqlalchemy.orm.session.Session",
+    "sqlalchemy.ext.asyncio.session.AsyncSession",
+)
+_DEFAULTS: Final = {
+    **dict.fromkeys(_ALIKE_NAMES, _ALIKE),
+    **dict.fromkeys(_CLIENT_NAMES, _CLIENT),
+    **dict.fromkeys(_DATABASE_NAMES, _DATABASE),
+}
 
 
 class Registry:
@@ -129,8 +169,9 @@ class Registry:
             known = self._by_type.get(base)
             if known is not None:
                 return known
-            if ".".join(class_name(base)) in _STATELESS_NAMES:
-                return _STATELESS
+            default = _DEFAULTS.get(".".join(class_name(base)))
+            if default is not None:
+                return default
         return None
 
     def registered(self, kind: type) -> tuple[type, Registration] | None:
@@ -168,8 +209,10 @@ def register(
             Without ``fingerprint`` it also stands for the value when values are compared.
         load: what ``save`` returned -> the value, an instance of ``kind``; needs ``save``. A checkpoint finds it by
             the name of ``kind``, so the type has to be registered before the checkpoint is replayed.
-        stateless: values carry no state that a step could depend on: every value of the type is
-            equal to every other, and reading one does not count as changing it.
+        stateless: values carry no state that a step could depend on (a client, a connection), so reading
+            one does not count as changing it. In a notebook a value is told by the cell or call that made it:
+            when the code or the inputs of that cell change (another address), the steps that read it run
+            again. In plain scripts, which have no cells, every value of the type is equal to every other.
 
     Raises:
         OptionError: ``kind`` is no class, ``save`` comes without ``load`` or is for a type that pickle never asks

@@ -230,6 +230,8 @@ class Walk:
         offset: int = 0,
     ) -> None:
         """Keep the children that are no atoms and that are met for the first time."""
+        if self._reducer.budget is not None:
+            self._reducer.budget.spend(items=sum(map(len, owners)))
         if _only_atoms(set(map(type, source()))):
             return  # the common case, decided without a list of all children
         children = list(source())

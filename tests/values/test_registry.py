@@ -43,7 +43,7 @@ def test_stateless_values_are_all_equal() -> None:
 def test_default_names_cover_subclasses_of_clients() -> None:
     """A class that derives from a known client by name is stateless without an import."""
     base = type("BaseClient", (), {"__module__": "openai._base_client"})
-    assert registry.find(type("OpenAI", (base,), {})) == Registration(stateless=True)
+    assert registry.find(type("OpenAI", (base,), {})) == Registration(stateless=True, default=True)
     assert registry.find(dict) is None
 
 
