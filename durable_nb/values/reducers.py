@@ -89,18 +89,23 @@ def reduce_class(pickler: PicklerState, cls: type) -> Any:
         if module == "__main__" and _is_main_attribute(cls):
             return NotImplemented
     elif module == pickler.by_value:
-        return _with_slots(cls, cp._dynamic_class_reduce(cls))
+        return _anew(cls, cp._dynamic_class_reduce(cls))
     return pickler.default(cls)
 
 
-def _with_slots(cls: type, reduced: Any) -> Any:
-    """Make a class with its slots: cloudpickle sets ``__slots__`` too late, on a class that has a ``__dict__``."""
+def _anew(cls: type, reduced: Any) -> Any:
+    """Make a class of its own each time, with its slots.
+
+    cloudpickle would give, and fill, a live class that came from the same one; and it sets ``__slots__`` too late,
+    on a class that has a ``__dict__``.
+    """
     maker, made, *rest = reduced
+    *made, _tracked, extra = made
     slots = cls.__dict__.get("__slots__")
     if slots is not None and maker is cp._make_skeleton_class and not issubclass(cls, tuple):
-        kind, name, bases, names, *tracked = made
-        made = (kind, name, bases, {**names, "__slots__": slots}, *tracked)
-    return (maker, made, *rest)
+        kind, name, bases, names = made
+        made = [kind, name, bases, {**names, "__slots__": slots}]
+    return (maker, (*made, None, extra), *rest)
 
 
 def reduce_function(pickler: PicklerState, func: types.FunctionType) -> Any:

@@ -55,11 +55,11 @@ def test_environment_variables_that_code_names(monkeypatch):
     other = compile("x = {'DNB_A': 1}", "c", "exec")
     monkeypatch.setenv("DNB_A", "secret")
     monkeypatch.delenv("DNB_B", raising=False)
-    found = variables_named([reads], os.environ)
+    found = variables_named([reads])
     assert found["DNB_B"] == ""
     assert found["DNB_A"] != ""
     assert "secret" not in found["DNB_A"]
-    assert variables_named([other], os.environ) == {}
+    assert variables_named([other]) == {}
     assert changed_variable(found) is None
     monkeypatch.setenv("DNB_B", "now set")
     assert changed_variable(found) == "DNB_B"

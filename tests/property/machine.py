@@ -61,7 +61,6 @@ class NotebookMachine(RuleBasedStateMachine):
         self.made = 0
         self.lives = 0
         self.shell = self.plain = None
-        self.defined = set()  # cells that ran in this life
         self.holds = defaultdict(set)  # (meaning, names it mentions as text) -> ids of cells checkpointed so
         self.ran = defaultdict(set)  # the same of all that completed
 
@@ -186,14 +185,10 @@ class NotebookMachine(RuleBasedStateMachine):
             if each is not None:
                 each.kill()
         self.shell = self.plain = None
-        self.defined.clear()
 
     def _run(self, cell, *flags):
         """Run a cell in both notebooks, and compare all that can be seen."""
-        if "class " in cell.body.source and cell.id in self.defined:
-            self._die()  # a class cell that is replayed in the kernel that ran it binds the class that is there
         self._start()
-        self.defined.add(cell.id)
         mentions = cell.body.mentions
         shown = self.shell.run(cell.source(*flags), cell.id, mentions)
         plain = self.plain.run(cell.body.source, cell.id, mentions)

@@ -980,3 +980,17 @@ def test_a_closed_file_stays_one(tmp_path, mode):
     assert (type(again), again.name, again.mode, again.closed) == (type(file), str(path), file.mode, True)
     assert fingerprint(again) == fingerprint(file)
     assert not path.exists()
+
+
+def test_a_class_that_is_made_again_is_none_that_lives():
+    """Loading a class neither gives nor changes a live one that came from the same cell."""
+    names = {"__name__": "__main__"}
+    exec("class C:\n    made = []\nclass D(C):\n    pass", names)
+    stream = encode({"C": names["C"], "D": names["D"]}, namespace=names).stream
+    names["C"].scale = 5
+    names["C"].made.append(1)
+    first, second = (decode(stream, [], namespace=names, roots={}.__getitem__) for _ in range(2))
+    assert len({names["C"], first["C"], second["C"]}) == 3
+    assert first["D"].__base__ is first["C"]
+    assert (first["C"].made, hasattr(first["C"], "scale")) == ([], False)
+    assert (names["C"].made, names["C"].scale) == ([1], 5)
