@@ -148,6 +148,7 @@ def culprit_text(error: EncodeError, name: str) -> str:
 def path_of_output(path: str) -> str:
     """Return a path inside what is encoded as the user knows it: ``names['m'].cb[0]`` is ``m.cb[0]``."""
     path = re.sub(r"^modules\['([\w.]+)'\]\[0\]\['(\w+)'\]", r"\1.\2", path)
+    path = re.sub(r"^changes\[\d+\]\[2\]", "what it changed in place", path)
     return re.sub(r"^names\['(\w+)'\]", r"\1", path)
 
 

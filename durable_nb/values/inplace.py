@@ -24,7 +24,7 @@ Parts = tuple[Any, ...]
 UNCHANGING: Final = ""
 """The form of an object that has no state of its own: it cannot change, or only what is inside of it can."""
 
-_IMMUTABLE_TAGS: Final = frozenset({"arrow", "method", "bound", "property", "staticmethod", "classmethod"})
+_IMMUTABLE_TAGS: Final = frozenset({"client", "arrow", "method", "bound", "property", "staticmethod", "classmethod"})
 
 
 @dataclass(frozen=True, slots=True)
