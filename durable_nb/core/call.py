@@ -14,18 +14,18 @@ from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.conditions import Conditions, Surroundings, files_read, stale
 from durable_nb.core.connections import DatabaseFiles, changed_session, databases_among, module_database
+from durable_nb.core.effects import restore_effects
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error, restore_error
-from durable_nb.core.module_attributes import ModuleWatch, make_again, reaches_module, values_of
-from durable_nb.core.mutations import NO_MUTATIONS, Redo, find_mutations
+from durable_nb.core.module_attributes import ModuleWatch, reaches_module, values_of
+from durable_nb.core.mutations import NO_MUTATIONS, find_mutations
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.reasons import LiveFunction
 from durable_nb.core.rebinding import Globals, bind_again
 from durable_nb.core.recording import Unrecordable, encode_connected, texts_in
 from durable_nb.core.scope import Place, StepStatus, at, current_place
 from durable_nb.core.session import active_session
-from durable_nb.core.settings import apply
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.watch import CallWatch
 from durable_nb.core.written import written_by
@@ -109,8 +109,8 @@ class StepCall:
         scope_pass.executed += 1
         self.started_at = self.clock.now()
         self._globals = Globals(self._functions(), self.step.func.__globals__)
-        if self._before is not None and self._before.full is not None:
-            self._states = States(self._before.full.graph, scope_pass.session.namespace)
+        if self._full is not None:
+            self._states = States(self._full.graph, scope_pass.session.namespace)
 
     def _base_key(self, scope_pass: ScopePass) -> bytes:
         key = self.step.call_key(scope_pass.session.namespace)
@@ -127,9 +127,13 @@ class StepCall:
             self.unrecordable = f"it calls {min(dynamic)}(), so what it reads cannot be known"
         return found.digest
 
+    @property
+    def _full(self) -> Fingerprints | None:
+        """The fingerprints of what went in; None where all of it is immutable."""
+        return self._before.full if self._before is not None else None
+
     def _clients(self) -> tuple[object, ...]:
-        full = self._before.full if self._before is not None else None
-        return full.clients if full is not None else ()
+        return self._full.clients if self._full is not None else ()
 
     def _changed_session(self, found: CallFingerprint) -> str | None:
         """Say how the call depends on, or changes, a database's state in this process, which a replay would not."""
@@ -185,23 +189,9 @@ class StepCall:
         if not extra.get("effects"):
             outcome.value = value
             return True
-        redo: Redo | None = None
-        if "changes" in value:
-            assert self._before is not None  # noqa: S101 - candidates() computed it
-            assert self._before.full is not None  # noqa: S101 - what was changed is in it
-            redo = Redo(value["changes"], self._before.full, extra["after"])
-            wrong = redo.apply(self._inputs_now)
-            if wrong is not None:
-                self.reason = wrong
-                return False
-        try:
-            apply(value.get("settings", {}))
-            make_again(value.get("modules", {}))
-            streams.restore(value.get("streams", {}))
-        except (ImportError, OSError, ValueError, KeyError) as error:
-            if redo is not None:
-                redo.undo()
-            self.reason = f"the settings it changed cannot be made again: {error}"
+        wrong = restore_effects(value, extra["after"], self._full, self._inputs_now)
+        if wrong is not None:
+            self.reason = wrong
             return False
         bind_again(self.step.func.__globals__, value.get("globals", {}))
         outcome.value = value["result"]
@@ -209,9 +199,8 @@ class StepCall:
 
     def _inputs_now(self) -> Fingerprints:
         """Fingerprint what went in once more: the same objects, whatever its globals are bound to by now."""
-        assert self._before is not None  # noqa: S101 - candidates() computed it
-        assert self._before.full is not None  # noqa: S101 - asked for only where something can change
-        roots = {name: self._root(name) for name in self._before.full.graph.walks}
+        assert self._full is not None  # noqa: S101 - asked for only where something can change
+        roots = {name: self._root(name) for name in self._full.graph.walks}
         return fingerprint_roots(roots, namespace=self._namespace())
 
     def _put_files_back(self, checkpoint: StepRecord, session: Session) -> bool:
@@ -227,8 +216,7 @@ class StepCall:
         own = {ARGS: self.args, KWARGS: self.kwargs, FUNCTION: self.step.func}
         if name in own:
             return own[name]
-        full = self._before.full if self._before is not None else None
-        return full.reached[name] if full is not None else own[name]
+        return self._full.reached[name] if self._full is not None else own[name]
 
     # -- attempts
 
@@ -345,17 +333,16 @@ class StepCall:
 
     def _globals_read(self) -> list[Any]:
         """Return the values of the globals that the function and those it reaches read."""
-        full = self._before.full if self._before is not None else None
-        return list(full.reached.values()) if full is not None else []
+        return list(self._full.reached.values()) if self._full is not None else []
 
     def _mutations(self, modules: ModuleChanges) -> Mutations:
         """Return what the call changed in its arguments, its object and the globals that it reads."""
         if self.unrecordable:
             raise Unrecordable(self.unrecordable)
-        if self._before is None or self._before.full is None:
+        if self._full is None:
             return NO_MUTATIONS  # only atoms and code went in: nothing that could have been changed
-        apart = {name for name, value in self._before.full.reached.items() if reaches_module(value, modules)}
-        return find_mutations(self._before.full, self._inputs_now(), self._states, apart)
+        apart = {name for name, value in self._full.reached.items() if reaches_module(value, modules)}
+        return find_mutations(self._full, self._inputs_now(), self._states, apart)
 
     def _check_recordable(self, mutations: Mutations, rebound: Iterable[str]) -> None:
         left = self._databases.left_behind(()) or (self._before and self._changed_session(self._before))
@@ -374,8 +361,7 @@ class StepCall:
         return {}  # of an unseeded stream no state is promised
 
     def _encode(self, value: object, made: dict[str, Any], session: Session) -> Payload:
-        full = self._before.full if self._before is not None else None
-        inputs = full.graph if full is not None else Graph({})
+        inputs = self._full.graph if self._full is not None else Graph({})
         encoded = encode_connected(value, made, inputs, session.namespace, label="result")
         return Payload(encoded.stream, tuple(session.ledger.put_buffer(each) for each in encoded.buffers))
 
@@ -384,8 +370,7 @@ class StepCall:
 
     def _functions(self) -> list[FunctionType]:
         """Return the function and those it reaches."""
-        full = self._before.full if self._before is not None else None
-        walks = full.graph.walks.values() if full is not None else ()
+        walks = self._full.graph.walks.values() if self._full is not None else ()
         reached = [each for walk in walks for each in walk.objects if type(each) is FunctionType]
         return [*reached, *self.step.call_key(self._namespace()).functions()]
 

@@ -2,42 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core import streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.changes import MAX_NAMED
-from durable_nb.core.clock import SystemClock
 from durable_nb.core.conditions import Surroundings
 from durable_nb.core.connections import DatabaseFiles
+from durable_nb.core.effects import restore_effects
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.explain import Seen
-from durable_nb.core.module_attributes import ModuleWatch, make_again
-from durable_nb.core.mutations import Redo
+from durable_nb.core.module_attributes import ModuleWatch
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
-from durable_nb.core.retry import RetryPolicy
 from durable_nb.core.scope import Place, at
-from durable_nb.core.settings import ALL, SettingsWatch, apply
+from durable_nb.core.settings import ALL, SettingsWatch
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.watch import CallWatch
 from durable_nb.errors import CheckpointUntrusted, DecodeError
-from durable_nb.notebook.body import CellBody, bind_result
+from durable_nb.notebook.body import bind_result
 from durable_nb.notebook.capture import Capture
+from durable_nb.notebook.cell_run import CellRun
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
 from durable_nb.notebook.client_changes import live_change
 from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
-from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
-from durable_nb.notebook.partial import RESULT, Selection, lacks, partial_advice, partial_text
+from durable_nb.notebook.partial import RESULT, lacks, partial_advice, partial_text
 from durable_nb.notebook.process_state import ProcessState
 from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
@@ -51,104 +47,18 @@ from durable_nb.values.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from types import CodeType
 
-    from IPython.core.interactiveshell import InteractiveShell
-
     from durable_nb.core.attempts import AttemptLog
-    from durable_nb.core.clock import Clock
     from durable_nb.core.events import EventKind
     from durable_nb.core.passes import ScopePass
     from durable_nb.notebook.analysis import CellCode
+    from durable_nb.notebook.cell_run import StepOptions
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.namespace import Snapshot
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import InputRecord, Record, StepRecord
     from durable_nb.values.fingerprint import Fingerprints
-
-
-@dataclass(frozen=True, slots=True)
-class StepOptions:
-    """What was asked for on the ``%%step`` line.
-
-    Attributes:
-        name: shown to people and used to find the scope; no part of the key.
-        policy: how failures are retried.
-        rerun: run even if a checkpoint holds.
-        expires_seconds: age in seconds beyond which a checkpoint is not replayed.
-        inputs: names declared as inputs.
-        depends: files declared as inputs.
-        selection: which outputs are saved.
-    """
-
-    name: str = ""
-    policy: RetryPolicy = field(default_factory=RetryPolicy)
-    rerun: bool = False
-    expires_seconds: float | None = None
-    inputs: tuple[str, ...] = ()
-    depends: tuple[str, ...] = ()
-    selection: Selection = field(default_factory=Selection)
-
-
-class CellRun:
-    """One run of a ``%%step`` cell without a store: runs and retries, records nothing."""
-
-    def __init__(self, shell: InteractiveShell, options: StepOptions, source: str) -> None:
-        self.shell = shell
-        self.options = options
-        self.policy = options.policy
-        self.reason = ""
-        self.clock: Clock = SystemClock()
-        self.name = options.name or "step"
-        self.compiled = CellBody.compile(shell, source)
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the body has a top-level await."""
-        return self.compiled.is_async
-
-    def candidates(self) -> Iterator[StepRecord]:
-        """There is nothing to replay."""
-        self._before = Namespace(self.shell).snapshot()
-        return iter(())
-
-    def replay(self, checkpoint: StepRecord) -> Outcome | None:  # noqa: ARG002
-        """There is nothing to replay."""
-        return None
-
-    def attempt_log(self) -> AttemptLog:
-        """Attempts are written nowhere."""
-        return NoAttemptLog()
-
-    def body(self, attempt: int) -> Any:  # noqa: ARG002 - a cell does not see which attempt it is
-        """Run the cell's code in the user's namespace."""
-        return self._run_async() if self.is_async else self._run()
-
-    def _run(self) -> None:
-        with self._attempt():
-            self.compiled.run(self.shell)
-
-    async def _run_async(self) -> None:
-        with self._attempt():
-            await self.compiled.arun(self.shell)
-
-    def _attempt(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def rolled_back(self, error: BaseException) -> None:  # noqa: ARG002 - whatever it was
-        """Undo rebinding and deletion, so that the next attempt starts from the same names."""
-        self._before.put_back()
-
-    def commit(self, outcome: Outcome) -> Transaction | None:  # noqa: ARG002
-        """There is nowhere to commit to."""
-        return None
-
-    def give_up(self, why: str) -> None:
-        """There is nothing to record."""
-
-    def announce(self, kind: EventKind, **details: Any) -> None:
-        """There is nobody to tell."""
 
 
 class CellStep(CellRun):
@@ -218,18 +128,10 @@ class CellStep(CellRun):
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"
             return None
-        redo = Redo(state.get("changes", ()), self.inputs.fingerprints, (checkpoint.extra or {}).get("after", {}))
-        wrong = redo.apply(self._inputs_now) if "changes" in state else None
+        after = (checkpoint.extra or {}).get("after", {})
+        wrong = restore_effects(state, after, self.inputs.fingerprints, self._inputs_now)
         if wrong is not None:
             self.reason = wrong
-            return None
-        try:
-            apply(state.get("settings", {}))
-            make_again(state.get("modules", {}))
-            streams.restore(state.get("streams", {}))
-        except (ImportError, OSError, ValueError, KeyError) as error:
-            redo.undo()
-            self.reason = f"the settings it changed cannot be made again: {error}"
             return None
         kept, left_out = self.options.selection.split(state["names"])
         missing = [*left_out, *lacks(checkpoint)]

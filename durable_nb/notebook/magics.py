@@ -12,7 +12,8 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from durable_nb.core.engine import drive, drive_async, run_step
 from durable_nb.errors import OptionError
 from durable_nb.notebook.analysis import analyse_cell
-from durable_nb.notebook.cell_step import CellRun, CellStep, StepOptions
+from durable_nb.notebook.cell_run import CellRun, StepOptions
+from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
 from durable_nb.notebook.options import step_options
 from durable_nb.notebook.tracebacks import clean_traceback

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.core.step import make_policy
 from durable_nb.errors import OptionError
-from durable_nb.notebook.cell_step import StepOptions
+from durable_nb.notebook.cell_run import StepOptions
 from durable_nb.notebook.partial import Selection
 
 if TYPE_CHECKING:

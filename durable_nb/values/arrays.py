@@ -162,6 +162,12 @@ def _pieces(array: Any) -> Any:
             yield piece
 
 
+def flat_state(state: dict[str, Any]) -> list[Any]:
+    """Return the state of a numpy stream as atoms: numbers, names, and a digest of its words."""
+    inner = [flat_state(each) if isinstance(each, dict) else [each] for each in state.values()]
+    return [digest(each) if hasattr(each, "dtype") else each for part in inner for each in part]
+
+
 def _ndarray(_: Any, array: Any) -> Parts:
     kind = type(array)
     module, name = class_name(kind)

@@ -229,7 +229,7 @@ class Reducer:
         if class_name(kind) == ("numpy.random._generator", "Generator"):
             return ("generator", kind, obj.bit_generator)
         if class_name(kind) == ("numpy.random.mtrand", "RandomState"):
-            return ("random state", kind, *_flat_state(obj.get_state(legacy=False)))
+            return ("random state", kind, *arrays.flat_state(obj.get_state(legacy=False)))
         reduce = copyreg.dispatch_table.get(kind)
         reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
         if type(reduced) is str:
@@ -258,12 +258,6 @@ class Reducer:
         if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
             return ("slotted", kind, *state)
         return ("state", kind, state)
-
-
-def _flat_state(state: dict[str, Any]) -> list[Any]:
-    """Return the state of a numpy stream as atoms: numbers, names, and a digest of its words."""
-    inner = [_flat_state(each) if isinstance(each, dict) else [each] for each in state.values()]
-    return [arrays.digest(each) if hasattr(each, "dtype") else each for part in inner for each in part]
 
 
 def _flat(parts: Iterable[Any]) -> list[Any]:
