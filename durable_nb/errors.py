@@ -35,6 +35,23 @@ class OptionError(DurableError, ValueError):
         self.option = option
 
 
+class DuplicateStepName(DurableError):  # noqa: N818 - a state, as in StoreLocked
+    """Two cells of a notebook have one explicit name, so that the name means neither.
+
+    Attributes:
+        notebook: its path.
+        name: the name.
+    """
+
+    def __init__(self, notebook: str, name: str) -> None:
+        super().__init__(
+            f"two cells of {notebook} are named {name}: rename one, or %durable why {name} and rerun {name} "
+            "cannot tell them apart"
+        )
+        self.notebook = notebook
+        self.name = name
+
+
 class StepError(DurableError):
     """A recorded error whose own type could not be restored; carries its type, message and traceback.
 

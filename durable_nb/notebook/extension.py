@@ -18,11 +18,13 @@ from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
 from durable_nb.notebook.display import Display, moment
+from durable_nb.notebook.file import NamesInFile
 from durable_nb.notebook.lines import cell_id_of, is_headless
-from durable_nb.notebook.magics import StepMagics, run_async_step
+from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
 from durable_nb.notebook.plain import PlainCells
+from durable_nb.notebook.renamed import look_for_store
 from durable_nb.notebook.seeding import sets_a_stream
 from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path
@@ -39,6 +41,7 @@ class DurableNB(Configurable):
     Attributes:
         notebook: what the cells share, or None while no store is open.
         cell: the cell that runs.
+        names_in_file: the names that two cells of the notebook's file have.
     """
 
     store = Unicode("", help="Path of the ledger; empty: .durable_nb/<notebook>.duckdb beside the notebook.").tag(
@@ -58,6 +61,7 @@ class DurableNB(Configurable):
         self.notebook: Notebook | None = None
         self.display = Display(shell)
         self.cell = Cell("", "", 0, interactive=True)
+        self.names_in_file = NamesInFile(None, name_on)
         self._plain = PlainCells()
         self._matcher = matcher_for(self)
         self._own_magics: dict[str, dict[str, Any]] = {}
@@ -108,10 +112,14 @@ class DurableNB(Configurable):
         try:
             from durable_nb.store.ledger import Ledger
 
+            found = look_for_store(path, file, self.shell.transform_cell)
+            if found:
+                self.display.line(found)
             ledger = Ledger.open(path, notebook=str(file or ""))
         except StoreError as error:
             self.display.line(str(error))
             return
+        self.names_in_file = NamesInFile(file, name_on)
         session = Session(ledger, namespace=self.shell.user_ns, root=root)
         session.warn = self._warn
         session.bus.subscribe(self.display.on_event)

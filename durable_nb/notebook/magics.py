@@ -90,8 +90,19 @@ def prepare(extension: DurableNB, line: str, source: str) -> CellRun:
     if notebook is None or not notebook.session.usable:
         return CellRun(extension.shell, options, source)
     code = analyse_cell(source, transform=extension.shell.transform_cell)
+    twice = extension.names_in_file.warning(options.name)
+    if twice:
+        extension.display.line(twice)
     label = options.name or code.digest.hex()[:LABEL_LENGTH]
     if label in notebook.rerun:
         notebook.rerun.discard(label)
         options = replace(options, rerun=True)
     return CellStep(notebook, options, extension.cell, source, code)
+
+
+def name_on(line: str) -> str:
+    """Return the explicit name on a ``%%step`` line, or ""."""
+    try:
+        return parse_argstring(StepMagics.step, line).name or ""
+    except UsageError:
+        return ""

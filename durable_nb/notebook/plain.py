@@ -25,7 +25,7 @@ class PlainCells:
         """Enter the scope of a cell; a ``%%step`` cell enters its own."""
         if cell.source.lstrip().startswith("%%step"):
             return
-        digest = _digest(notebook.shell.transform_cell(cell.source))
+        digest = digest_of(notebook.shell.transform_cell(cell.source))
         scope = notebook.scopes.find(cell, "", digest)
         self._pass = notebook.origins.running.scope_pass = notebook.session.begin_pass(scope)
         move_to(Place(self._pass))
@@ -42,7 +42,7 @@ class PlainCells:
         return ended
 
 
-def _digest(code: str) -> str:
+def digest_of(code: str) -> str:
     """Return a digest of the code; comments and layout do not count, unless it is no valid code."""
     try:
         text = ast.dump(ast.parse(code))

@@ -98,7 +98,7 @@ def _config() -> dict[str, str | bool | int | float | list[str]]:
 
 def _create(path: Path, notebook: str) -> None:
     """Make an empty ledger under a draft's name first: a killed kernel never leaves half of one."""
-    _set_aside(wal_path(path))
+    set_aside(wal_path(path))
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
         draft = Path(folder) / path.name
         import duckdb
@@ -117,7 +117,7 @@ def _create(path: Path, notebook: str) -> None:
         publish(draft, path)
 
 
-def _set_aside(wal: Path) -> None:
+def set_aside(wal: Path) -> None:
     """Keep the log of a ledger that was deleted from being replayed into a new one."""
     if wal.exists():
         kept = wal.with_name(f"{wal.name}.orphan-{secrets.token_hex(4)}")

@@ -213,6 +213,12 @@ class LedgerReader:
         rows = (codec.from_json(each.row.head) for each in found)
         return {row["digest"]: row["source"] for row in rows}
 
+    def recorded_code(self) -> tuple[set[str], bool]:
+        """Return the digests of cells with checkpoints of their own or of calls, and whether all are trusted."""
+        with_calls = "kind = 'scope' AND id IN (SELECT parent FROM log WHERE kind = 'call')"
+        rows = self._log(f"kind = 'cell' OR ({with_calls})")
+        return {codec.from_json(each.row.head)["code_digest"] for each in rows}, all(map(self.trusted, rows))
+
     def referenced_blobs(self) -> set[str]:
         """Return the addresses of all blobs that rows refer to: what gc keeps."""
         rows = self._rows("SELECT detail FROM log WHERE contains(detail, '\"blobs\"')")

@@ -33,6 +33,7 @@ CASES = {
     "connection_moved": Case(
         """
         import sqlite3
+        made = None
         for name in ('a', 'b'):
             if not os.path.exists(f'{name}.db'):
                 made = sqlite3.connect(f'{name}.db')
