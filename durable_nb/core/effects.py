@@ -32,18 +32,21 @@ def restore_effects(
     Returns:
         Why it could not be done, in words for the user; the inputs are as they were then. None when it is done.
     """
-    redo: Redo | None = None
-    if before is not None and "changes" in effects:
-        redo = Redo(effects["changes"], before, after)
-        wrong = redo.apply(fingerprint)
+    if before is None or "changes" not in effects:
+        return _restore_process(effects)
+    redo = Redo(effects["changes"], before, after)
+    with redo.or_nothing():
+        wrong = redo.apply(fingerprint) or _restore_process(effects)
         if wrong is not None:
-            return wrong
+            redo.undo()
+        return wrong
+
+
+def _restore_process(effects: Mapping[str, Any]) -> str | None:
     try:
         apply(effects.get("settings", {}))
         make_again(effects.get("modules", {}))
         streams.restore(effects.get("streams", {}))
     except (ImportError, OSError, ValueError, KeyError) as error:
-        if redo is not None:
-            redo.undo()
         return f"the settings it changed cannot be made again: {error}"
     return None

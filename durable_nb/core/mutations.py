@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +11,7 @@ from durable_nb.values.fingerprint import Fingerprints, Graph
 from durable_nb.values.inplace import FORMS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from durable_nb.values.states import States
 
@@ -118,12 +118,25 @@ class Redo:
             self.undo()
         return wrong
 
+    @contextmanager
+    def or_nothing(self) -> Iterator[None]:
+        """Undo what was applied when the rest of a replay fails, or is interrupted."""
+        try:
+            yield
+        except BaseException:
+            self.undo()
+            raise
+
     def undo(self) -> None:
-        """Give every object the state back that it had."""
+        """Give every object the state back that it had; an interrupt does not leave half of that."""
         while self._undo:
-            obj, form, state = self._undo.pop()
-            with suppress(Exception):  # what takes no state at all was not changed either
-                FORMS[form].write(obj, state)
+            obj, form, state = self._undo[-1]
+            try:
+                with suppress(Exception):  # what takes no state at all was not changed either
+                    FORMS[form].write(obj, state)
+                self._undo.pop()
+            except KeyboardInterrupt:
+                continue  # this state is written once more; whoever calls has the first interrupt to raise
 
     def _what_differs(self, now: Fingerprints) -> str | None:
         for name, digest in self._before.each.items():
