@@ -61,7 +61,7 @@ def find_mutations(
             raise Unrecordable(f"it changed {name} in place, which cannot be compared any more ({opaque.path})")
     found = [name for name in changed_names(before.each, after) if name not in apart]
     sharing = _sharing(before.each, after)
-    if not found and sharing == _sharing(before.each, before):
+    if not found and sharing == _sharing(before.each, before) and not snapshot.relinked():
         return NO_MUTATIONS
     changes = snapshot.changes(found or None)
     for change in changes:

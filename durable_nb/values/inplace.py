@@ -51,6 +51,9 @@ def form_of(obj: object, parts: Parts | None) -> str | None:
         obj: an object of a walk.
         parts: what the walk reduced it to; None for an exact list, tuple or dict.
     """
+    exact = _EXACT.get(type(obj))
+    if exact is not None:
+        return exact  # the common case, without the table
     for kind, name in _BY_TYPE:
         if isinstance(obj, kind):
             return name
@@ -335,6 +338,7 @@ _BY_TYPE: Final[tuple[tuple[type, str], ...]] = (
     (tuple, UNCHANGING),
     (frozenset, UNCHANGING),
 )
+_EXACT: Final[dict[type, str]] = {dict: "dict", list: "list"}
 _BY_NAME: Final = {
     "numpy.ma.MaskedArray": "state",
     "numpy.ma.core.MaskedArray": "state",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from durable_nb.values.walk import Walk
 
 _CONTAINERS: Final = frozenset(
-    {"list", "dict", "ordered", "default", "set", "deque", "bytearray", "array.array", "cell"}
+    {"list", "dict", "ordered", "default", "set", "deque", "bytearray", "array.array", "cell", "slots"}
 )
 """Forms whose state is compared itself; what the others were is told by their parts."""
 _BY_CONTENT: Final = ATOMS | {tuple}
@@ -101,6 +101,20 @@ class States:
                 found.append(Change(obj, form, "" if form else path_of(walk, name, obj)))
         return found
 
+    def relinked(self) -> bool:
+        """Say whether a container holds another object than it did, equal or not; atoms do not count.
+
+        No fingerprint tells that: an equal object in the old one's place is another one to whoever else has it.
+        """
+        for _, walk, obj in self._objects():
+            parts = walk.parts.get(id(obj))
+            if id(obj) in self._states and not (parts and parts[0] == "custom"):  # its own fingerprint tells enough
+                form = form_of(obj, parts) or ""
+                before, now = self._states[id(obj)], FORMS[form].read(obj)
+                if not _same_state(before, now) and not _same_atoms(before, now):
+                    return True
+        return False
+
     def put_back(self) -> list[str]:
         """Undo what changed since; returns the paths of what could not be undone."""
         return [self._path(change.obj) for change in self.changes() if not self._undo(change)]
@@ -165,6 +179,21 @@ def _same_state(before: Any, now: Any) -> bool:
     if type(before) is tuple:
         return len(before) == len(now) and all(map(_same_part, before, now))
     return bool(before == now)  # bytes and arrays of numbers
+
+
+def _same_atoms(before: Any, now: Any) -> bool:
+    """Say whether two states of a container differ in equal atoms only."""
+    if type(before) is dict:
+        return len(before) == len(now) and _same_atoms([*before, *before.values()], [*now, *now.values()])
+    if type(before) in (list, tuple):
+        return len(before) == len(now) and all(map(_same_atom, before, now))
+    return bool(before == now) if type(before) is not set else before == now and all(map(is_atom, now))
+
+
+def _same_atom(before: Any, now: Any) -> bool:
+    if type(before) is dict and type(now) is dict:
+        return _same_atoms(before, now)
+    return before is now or (type(before) is type(now) and is_atom(before) and bool(before == now))
 
 
 def _same_part(before: Any, now: Any) -> bool:

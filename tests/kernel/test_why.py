@@ -299,7 +299,9 @@ def test_what_lies_outside_of_the_notebook(tmp_path):
         "%%step use\nimport os\nuse = lib.f(1), tinypkg.one(), open('in.txt').read(), os.environ.get('WHY_REGION')\n"
         "tally.hit('u')"
     )
-    with kernel_in(tmp_path, {"PYTHONPATH": f"{site}{os.pathsep}{os.environ['PYTHONPATH']}"}) as kernel:
+    with kernel_in(
+        tmp_path, {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
+    ) as kernel:
         imports = f"import sys; sys.path.insert(0, {str(site)!r})\nimport lib, tinypkg, importlib"
         run(kernel, [imports, use])
         assert verdict(page(kernel, "why use")).startswith("replays")
