@@ -10,6 +10,8 @@ variables, with what is the same object as what, must equal those of the uninter
 13 14 20 21 24         test_hard_cases_life, also test_calls, test_outputs, test_store
 15                     test_hard_cases_types
 19                     test_kill, tests/crash/test_attempts
+16 22 25, connections  test_hard_cases_notebooks, also test_opaque, test_process
+20 in save, replay     test_interrupts
 20 in body, backoff    test_kill.test_interrupts, test_body.test_interrupt_ends_a_body_at_once
 17 blobs, keys, rows   test_store.test_a_lost_blob_runs_the_step_again, test_bad_input
 what is no edit (§4)   test_hard_cases_edits
