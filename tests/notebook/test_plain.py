@@ -7,7 +7,7 @@ import pytest
 from durable_nb.core.session import active_session
 from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.extension import extension_of
-from durable_nb.notebook.plain import PlainCells, _digest
+from durable_nb.notebook.plain import PlainCells, digest_of
 
 DEFINE = "from durable_nb import step\n@step\ndef f(i):\n    return i * 10"
 
@@ -55,7 +55,7 @@ def test_work_between_cells_belongs_to_no_cell(shell, notebook):
 
 def test_comments_and_layout_do_not_count():
     """Equal code has an equal digest; code that is none is compared as text."""
-    assert _digest("a = 1  # one\n\n") == _digest("a=1")
-    assert _digest("a = 1") != _digest("a = 2")
-    assert _digest("a = ") != _digest("a =")
-    assert _digest("await f()") == _digest("await f( )")
+    assert digest_of("a = 1  # one\n\n") == digest_of("a=1")
+    assert digest_of("a = 1") != digest_of("a = 2")
+    assert digest_of("a = ") != digest_of("a =")
+    assert digest_of("await f()") == digest_of("await f( )")
