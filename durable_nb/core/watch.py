@@ -29,21 +29,23 @@ class Overlap:
     def __init__(self, seeded: Callable[[], bool]) -> None:
         self.seeded = seeded
         self._active: set[CallWatch] = set()
+        self._alone: CallWatch | None = None  # the one that began while no other ran, and has not been joined yet
         self._lock = threading.Lock()
 
     def enter(self, watch: CallWatch) -> None:
         """A call begins."""
         with self._lock:
-            if self._active:
-                watch.overlapped = True
-                for other in self._active:
-                    other.overlapped = True
+            watch.overlapped = bool(self._active)
+            if self._alone is not None:
+                self._alone.overlapped = True
+            self._alone = None if self._active else watch
             self._active.add(watch)
 
     def leave(self, watch: CallWatch) -> None:
         """A call is over."""
         with self._lock:
             self._active.discard(watch)
+            self._alone = None if self._alone is watch else self._alone
 
 
 class CallWatch:
