@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import duckdb
 import pytest
@@ -101,8 +102,10 @@ def test_in_a_script_a_call_with_a_connection_is_not_recorded(store, tmp_path):
         ran.append(1)
         return connection.execute("select 1").fetchall()
 
-    connection = sqlite3.connect(tmp_path / "b.db")
-    with pytest.warns(DurableWarning, match=r"sqlite3\.Connection: outside of a notebook.*pass its address instead"):
+    with (
+        closing(sqlite3.connect(tmp_path / "b.db")) as connection,
+        pytest.warns(DurableWarning, match=r"sqlite3\.Connection: outside of a notebook.*pass its address instead"),
+    ):
         assert ask(connection) == [(1,)]
     assert not store.heads
 

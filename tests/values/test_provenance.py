@@ -6,6 +6,7 @@ import gc
 import sqlite3
 import threading
 import weakref
+from contextlib import closing
 
 import duckdb
 import pytest
@@ -172,16 +173,17 @@ def test_outside_of_a_notebook_clients_are_equal_by_type() -> None:
 
 def test_outside_of_a_notebook_connections_equal_nothing(tmp_path) -> None:
     """They have no cell, and no address that could be asked for."""
-    with pytest.raises(FingerprintError, match="pass its address instead"):
-        fingerprint(sqlite3.connect(tmp_path / "a.db"))
+    with closing(sqlite3.connect(tmp_path / "a.db")) as connection:
+        with pytest.raises(FingerprintError, match="pass its address instead"):
+            fingerprint(connection)
 
 
 @pytest.mark.parametrize("database", [":memory:", "", "file::memory:?cache=shared", "file:x?mode=memory"])
 def test_sqlite_in_memory(database) -> None:
     """However it is written."""
-    connection = sqlite3.connect(database, uri=database.startswith("file:"))
-    assert in_memory(connection) == "an in-memory database lives in this process only"
-    assert file_of(connection) is None
+    with closing(sqlite3.connect(database, uri=database.startswith("file:"))) as connection:
+        assert in_memory(connection) == "an in-memory database lives in this process only"
+        assert file_of(connection) is None
 
 
 def test_databases_in_files(tmp_path, monkeypatch) -> None:
@@ -194,12 +196,15 @@ def test_databases_in_files(tmp_path, monkeypatch) -> None:
     lite.commit()
     duck = duckdb.connect("b.duckdb")
     engine = sqlalchemy.create_engine("sqlite:///a.db")
-    session = sqlalchemy.orm.Session(engine)
-    for each, file in ((lite, path), (duck, tmp_path / "b.duckdb"), (engine, path), (engine.connect(), path)):
+    session, connected = sqlalchemy.orm.Session(engine), engine.connect()
+    for each, file in ((lite, path), (duck, tmp_path / "b.duckdb"), (engine, path), (connected, path)):
         assert in_memory(each) is None
         assert (tmp_path / file_of(each)) == file
         assert is_database_file(str(file))
     assert in_memory(session) is None
+    for each in (lite, duck, session, connected):
+        each.close()
+    engine.dispose()
     (tmp_path / "c.txt").write_text("SQLite format 3")
     assert not is_database_file(str(tmp_path / "c.txt"))
     assert not is_database_file(str(tmp_path / "missing"))
