@@ -242,9 +242,9 @@ class StepCall:
         if self.scope_pass is None:
             return nullcontext()
         session = self.scope_pass.session
-        names = self.step.func.__globals__
-        self._surroundings = Surroundings.now(self._codes(), names, session.root)
-        self._modules = ModuleWatch(self._codes(), names, self._globals_read())
+        codes, names = self._codes(), self.step.func.__globals__
+        self._surroundings = Surroundings.now(codes, names, session.root)
+        self._modules = ModuleWatch(codes, names, self._globals_read())
         self._watch = CallWatch(session, session.overlap, partial(self._files_named, session))
         self._databases = DatabaseFiles(self._clients(), session.root)
         return self._watch

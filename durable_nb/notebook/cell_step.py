@@ -176,9 +176,9 @@ class CellStep(CellRun):
         """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
         shell = self.shell
         self._state = ProcessState.now()
-        names = self.notebook.namespace.names
-        self.surroundings = Surroundings.now(self.codes(), names, self.session.root)
-        self.modules = ModuleWatch(self.codes(), names, self.inputs.values.values())
+        codes, names = self.codes(), self.notebook.namespace.names
+        self.surroundings = Surroundings.now(codes, names, self.session.root)
+        self.modules = ModuleWatch(codes, names, self.inputs.values.values())
         self._registrations = registry.version
         self.settings = SettingsWatch(ALL)
         named = partial(files_named, self.code, self.inputs, self.session.root)
