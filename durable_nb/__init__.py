@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from durable_nb.core.step import step
     from durable_nb.core.workflow import workflow, workflow_id
     from durable_nb.errors import DurableError, MaxStepRetriesExceeded, StepError, StepTimeout
+    from durable_nb.notebook.views import Views
     from durable_nb.values.registry import register
 
 __version__ = "0.1.0"
@@ -70,7 +71,14 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     """Make a notebook resumable: called by ``%load_ext durable_nb``."""
     from durable_nb.notebook.extension import load
 
-    load(shell)
+    load(shell, _live_views)
+
+
+def _live_views() -> Views:
+    """Return what makes widgets; loaded when the first one is shown, which keeps ``%load_ext`` light."""
+    from durable_nb.widgets.views import LiveViews
+
+    return LiveViews()
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

@@ -403,6 +403,7 @@ class StepCall:
                     kind,
                     self.name,
                     "call",
+                    id(self),
                     self.scope_pass.id,
                     self.sequence,
                     max_attempts=self.policy.attempts,

@@ -34,6 +34,7 @@ class StepEvent:
         kind: what happened.
         name: the step's name.
         step_kind: ``cell``, ``call``, ``workflow`` or ``sleep``.
+        run: tells this run of the step from the others that are under way in this process.
         pass_id: the pass through the scope it runs in, 0 without a store.
         sequence: its start order in that pass, 1-based.
         attempt: 1-based.
@@ -52,6 +53,7 @@ class StepEvent:
     kind: EventKind
     name: str
     step_kind: str
+    run: int = 0
     pass_id: int = 0
     sequence: int = 0
     attempt: int = 1

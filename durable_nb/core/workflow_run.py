@@ -262,7 +262,7 @@ class WorkflowRun:
         """Tell the listeners of the store."""
         if self.session is not None:
             at_time = self.clock.now()
-            event = StepEvent(kind, self.name, "workflow", at=at_time, **{"reason": self.reason, **details})
+            event = StepEvent(kind, self.name, "workflow", id(self), at=at_time, **{"reason": self.reason, **details})
             self.session.bus.emit(event)
 
 

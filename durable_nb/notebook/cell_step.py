@@ -307,6 +307,7 @@ class CellStep(CellRun):
                 kind,
                 self.name,
                 "cell",
+                id(self),
                 self._pass.id if self._pass is not None else 0,
                 max_attempts=self.policy.attempts,
                 at=self.clock.now(),

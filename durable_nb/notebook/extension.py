@@ -30,7 +30,11 @@ from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from IPython.core.interactiveshell import InteractiveShell
+
+    from durable_nb.notebook.views import Views
 
 _ATTRIBUTE = "_durable_nb"
 
@@ -41,6 +45,7 @@ class DurableNB(Configurable):
     Attributes:
         notebook: what the cells share, or None while no store is open.
         cell: the cell that runs.
+        live_views: makes widgets where a page shows them; called only when one is to be shown.
         names_in_file: the names that two cells of the notebook's file have.
     """
 
@@ -55,9 +60,10 @@ class DurableNB(Configurable):
     ).tag(config=True)
     enabled = Bool(default_value=True, help="Whether steps are recorded and replayed.").tag(config=True)
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, live_views: Callable[[], Views]) -> None:
         super().__init__(parent=shell)
         self.shell: Any = shell
+        self.live_views = live_views
         self.notebook: Notebook | None = None
         self.display = Display(shell)
         self.cell = Cell("", "", 0, interactive=True)
@@ -208,10 +214,10 @@ class DurableNB(Configurable):
         notebook.left_out.forget_bound(notebook.namespace.names)
 
 
-def load(shell: InteractiveShell) -> None:
+def load(shell: InteractiveShell, live_views: Callable[[], Views]) -> None:
     """Load the extension into a shell; loading it twice changes nothing."""
     if extension_of(shell) is None:
-        extension = DurableNB(shell)
+        extension = DurableNB(shell, live_views)
         setattr(shell, _ATTRIBUTE, extension)
         extension.load()
 
