@@ -4,56 +4,43 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core import streams
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
+from durable_nb.core.call_capture import CallCapture
 from durable_nb.core.clock import SystemClock
-from durable_nb.core.conditions import Conditions, Surroundings, files_read, stale
-from durable_nb.core.connections import DatabaseFiles, changed_session, databases_among, module_database
+from durable_nb.core.conditions import files_read, stale
+from durable_nb.core.connections import changed_session, module_database
 from durable_nb.core.effects import restore_effects
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
-from durable_nb.core.failure import record_error, restore_error
-from durable_nb.core.module_attributes import ModuleWatch, reaches_module, values_of
-from durable_nb.core.mutations import NO_MUTATIONS, find_mutations
+from durable_nb.core.failure import restore_error
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.reasons import LiveFunction
-from durable_nb.core.rebinding import Globals, bind_again
-from durable_nb.core.recording import Unrecordable, encode_connected, texts_in
+from durable_nb.core.rebinding import bind_again
 from durable_nb.core.scope import Place, StepStatus, at, current_place
 from durable_nb.core.session import active_session
+from durable_nb.core.step_code import StepCode
 from durable_nb.core.transaction import Transaction
-from durable_nb.core.watch import CallWatch
 from durable_nb.core.written import written_by
 from durable_nb.errors import CheckpointUntrusted, DecodeError
-from durable_nb.store.records import Payload, StepRecord
 from durable_nb.values.callkey import ARGS, FUNCTION, KWARGS
-from durable_nb.values.dependencies import named_files
 from durable_nb.values.files import watched_by, watches_here
 from durable_nb.values.fingerprint import fingerprint_roots
-from durable_nb.values.graph import Graph
-from durable_nb.values.pickling import decode, environment
-from durable_nb.values.states import States
+from durable_nb.values.pickling import decode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from types import CodeType
 
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.events import EventKind
-    from durable_nb.core.module_attributes import ModuleChanges
-    from durable_nb.core.mutations import Mutations
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.session import Session
     from durable_nb.core.step import Step
-    from durable_nb.core.watch import NamedFiles
-    from durable_nb.store.records import CodeRecord, InputRecord
-    from durable_nb.values.callkey import CallFingerprint
+    from durable_nb.store.records import CodeRecord, InputRecord, StepRecord
     from durable_nb.values.fingerprint import Fingerprints
 
 
@@ -77,9 +64,21 @@ class StepCall:
         self.unrecordable = ""
         self.sequence = 0
         self.started_at = 0.0
-        self._before: CallFingerprint | None = None
+        self.full: Fingerprints | None = None
+        self.described: tuple[InputRecord, ...] = ()
         self._sources: tuple[CodeRecord, ...] = ()
-        self._described: tuple[InputRecord, ...] = ()
+        self._capture: CallCapture | None = None
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The globals of the function."""
+        names: dict[str, Any] = self.step.func.__globals__
+        return names
+
+    @property
+    def given(self) -> list[object]:
+        """The arguments, and what they consist of at first sight."""
+        return [self.args, *self.args, self.kwargs, *self.kwargs.values()]
 
     # -- source → analysis → key → ledger lookup
 
@@ -102,15 +101,12 @@ class StepCall:
                 self.reason = self._stale(record, scope_pass) or ""
                 if not self.reason:
                     yield record
-        self.reach = self._before.reach.hex() if self._before is not None else ""
         with watched_by(()):  # sources are read to tell what changed
             self.reason = self.reason or scope_pass.session.reasons.of(self.name, self.reach, self.step.func)
-            self._described = self._describe(scope_pass.session)
+            self.described = self._describe(scope_pass.session)
         scope_pass.executed += 1
         self.started_at = self.clock.now()
-        self._globals = Globals(self._functions(), self.step.func.__globals__)
-        if self._full is not None:
-            self._states = States(self._full.graph, scope_pass.session.namespace)
+        self._capture = CallCapture(self, scope_pass)
 
     def _base_key(self, scope_pass: ScopePass) -> bytes:
         key = self.step.call_key(scope_pass.session.namespace)
@@ -120,30 +116,20 @@ class StepCall:
         if found.full is not None and found.full.opaque:
             name, opaque = next(iter(found.full.opaque.items()))
             self.unrecordable = f"{name} cannot be compared ({opaque})"
-        self._before = found
-        self.unrecordable = self.unrecordable or self._changed_session(found) or ""
-        dynamic = {name for facts in key.facts() for name in facts.dynamic}
-        if dynamic:
-            self.unrecordable = f"it calls {min(dynamic)}(), so what it reads cannot be known"
+        self._values, self.full, self.reach = found.reach.values, found.full, found.reach.digest.hex()
+        # What mutable things reach is not kept: it would keep them alive.
+        self.code = self.step.code(found.reach) if found.full is None else StepCode(self.step.func, found.reach)
+        self.unrecordable = self.unrecordable or self.changed_session() or ""
+        if self.code.dynamic:
+            self.unrecordable = f"it calls {self.code.dynamic}(), so what it reads cannot be known"
         return found.digest
 
-    @property
-    def _full(self) -> Fingerprints | None:
-        """The fingerprints of what went in; None where all of it is immutable."""
-        return self._before.full if self._before is not None else None
-
-    def _clients(self) -> tuple[object, ...]:
-        return self._full.clients if self._full is not None else ()
-
-    def _changed_session(self, found: CallFingerprint) -> str | None:
+    def changed_session(self) -> str | None:
         """Say how the call depends on, or changes, a database's state in this process, which a replay would not."""
-        if found.full is None:
-            return module_database(self.step.call_key(self._namespace()).reads())
-        why = None
-        values = [self.args, *self.args, self.kwargs, *self.kwargs.values(), *found.full.reached.values()]
-        if databases_among(found.full.clients):
-            why = changed_session(self._codes(), values, found.full.clients)
-        return why or module_database(values)
+        if self.full is None:
+            return module_database(self._values)
+        values = [*self.given, *self._values]
+        return changed_session(self.code.codes, values, self.full.clients) or module_database(values)
 
     def _stale(self, row: StepRecord, scope_pass: ScopePass) -> str | None:
         """Say why a row must not be replayed, or None when it holds."""
@@ -151,11 +137,11 @@ class StepCall:
         expires = self.step.expires_seconds
         if expires is not None and self.clock.now() - row.ended_at > expires:
             return f"its checkpoint is older than {expires:g} s"
-        return stale(row, session.written, self.step.func.__globals__, seeded=self._seeded)
+        return stale(row, session.written, self.names, seeded=self.seeded)
 
-    def _seeded(self) -> bool:
-        seeds = streams.code_seeds(self.step.func.__code__)
-        return seeds or (self.scope_pass is not None and self.scope_pass.session.seeded())
+    def seeded(self) -> bool:
+        """Say whether the function, or code that ran here, sets random streams."""
+        return self.code.seeds or (self.scope_pass is not None and self.scope_pass.session.seeded())
 
     # -- replay
 
@@ -189,18 +175,18 @@ class StepCall:
         if not extra.get("effects"):
             outcome.value = value
             return True
-        wrong = restore_effects(value, extra["after"], self._full, self._inputs_now)
+        wrong = restore_effects(value, extra["after"], self.full, self.inputs_now)
         if wrong is not None:
             self.reason = wrong
             return False
-        bind_again(self.step.func.__globals__, value.get("globals", {}))
+        bind_again(self.names, value.get("globals", {}))
         outcome.value = value["result"]
         return True
 
-    def _inputs_now(self) -> Fingerprints:
+    def inputs_now(self) -> Fingerprints:
         """Fingerprint what went in once more: the same objects, whatever its globals are bound to by now."""
-        assert self._full is not None  # noqa: S101 - asked for only where something can change
-        roots = {name: self._root(name) for name in self._full.graph.walks}
+        assert self.full is not None  # noqa: S101 - asked for only where something can change
+        roots = {name: self._root(name) for name in self.full.graph.walks}
         return fingerprint_roots(roots, namespace=self._namespace())
 
     def _put_files_back(self, checkpoint: StepRecord, session: Session) -> bool:
@@ -216,7 +202,7 @@ class StepCall:
         own = {ARGS: self.args, KWARGS: self.kwargs, FUNCTION: self.step.func}
         if name in own:
             return own[name]
-        return self._full.reached[name] if self._full is not None else own[name]
+        return self.full.reached[name] if self.full is not None else own[name]
 
     # -- attempts
 
@@ -239,21 +225,7 @@ class StepCall:
             return await self.step.func(*self.args, **self.kwargs)
 
     def _watching(self) -> AbstractContextManager[None]:
-        if self.scope_pass is None:
-            return nullcontext()
-        session = self.scope_pass.session
-        codes, names = self._codes(), self.step.func.__globals__
-        self._surroundings = Surroundings.now(codes, names, session.root)
-        self._modules = ModuleWatch(codes, names, self._globals_read())
-        self._watch = CallWatch(session, session.overlap, partial(self._files_named, session))
-        self._databases = DatabaseFiles(self._clients(), session.root)
-        return self._watch
-
-    def _files_named(self, session: Session) -> NamedFiles:
-        """Return the files that the arguments and the literals of reached code name."""
-        literals = [path for each in self.step.call_key(session.namespace).facts() for path in each.paths]
-        texts = texts_in([self.args, *self.args, self.kwargs, *self.kwargs.values()])
-        return named_files([*literals, *texts], session.root) if literals or texts else ()
+        return self._capture.watching() if self._capture is not None else nullcontext()
 
     def _status(self, attempt: int) -> StepStatus:
         if not self.policy.retries_allowed:
@@ -267,59 +239,15 @@ class StepCall:
 
     def commit(self, outcome: Outcome) -> Transaction | None:
         """Record what the call returned or raised."""
-        if self.scope_pass is None:
+        capture, self._capture = self._capture, None  # a thousand calls may wait for one commit
+        if capture is None or self.scope_pass is None:
             return None
         with watched_by(()):
-            record = self._capture(outcome, self.scope_pass)
+            record = capture.record(outcome)
         if outcome.error is not None:
             self.scope_pass.note_error(record.id, outcome.error)
         records = (*self.scope_pass.begin_records(), *self._sources, record)
         return Transaction(self.scope_pass.session, records, partial(self._committed, record))
-
-    def _capture(self, outcome: Outcome, scope_pass: ScopePass) -> StepRecord:
-        modules = self._modules.changes()
-        mutations = self._mutations(modules)
-        rebound = self._globals.rebound()
-        self._check_recordable(mutations, [*rebound, *values_of(modules)])
-        conditions = Conditions(self._watch, self._surroundings, ())
-        advanced = self._advanced()
-        session = scope_pass.session
-        effects: dict[str, Any] = {"streams": {name: state for name, (_, state) in advanced.items()}}
-        effects |= {"changes": list(mutations.states), "globals": rebound, "modules": modules}
-        effects["settings"] = self._watch.process_changes
-        effects = {name: each for name, each in effects.items() if each}
-        error = record_error(outcome.error) if outcome.error is not None else None
-        payload = None
-        if effects or error is None:
-            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound} | values_of(modules)
-            payload = self._encode({"result": outcome.value, **effects} if effects else outcome.value, made, session)
-        extra = conditions.extra(drawn=advanced.keys(), seeded=self._seeded)
-        if effects:
-            extra |= {"effects": True, "after": dict(mutations.after)}
-        return StepRecord(
-            id=session.ledger.new_id(),
-            scope_id=scope_pass.index.record.id,
-            pass_id=scope_pass.id,
-            kind="call",
-            name=self.name,
-            key=self.key,
-            base_key=self.base_key,
-            occurrence=self.occurrence,
-            status="success" if error is None else "error",
-            sequence=self.sequence,
-            task=self.task,
-            attempts=outcome.attempts,
-            started_at=self.started_at,
-            ended_at=self.clock.now(),
-            code_digest=self.reach,
-            reason=self.reason,
-            environment=environment(),
-            payload=payload,
-            error=error,
-            inputs=self._described,
-            files=conditions.files(self._databases.read()),
-            extra=extra or None,
-        )
 
     def _describe(self, session: Session) -> tuple[InputRecord, ...]:
         """Return the rows of what the function reaches, where no call of this code has them yet."""
@@ -330,49 +258,6 @@ class StepCall:
             return ()
         self._sources = tuple(live.sources())
         return tuple(live.records.values())
-
-    def _globals_read(self) -> list[Any]:
-        """Return the values of the globals that the function and those it reaches read."""
-        return list(self._full.reached.values()) if self._full is not None else []
-
-    def _mutations(self, modules: ModuleChanges) -> Mutations:
-        """Return what the call changed in its arguments, its object and the globals that it reads."""
-        if self.unrecordable:
-            raise Unrecordable(self.unrecordable)
-        if self._full is None:
-            return NO_MUTATIONS  # only atoms and code went in: nothing that could have been changed
-        apart = {name for name, value in self._full.reached.items() if reaches_module(value, modules)}
-        return find_mutations(self._full, self._inputs_now(), self._states, apart)
-
-    def _check_recordable(self, mutations: Mutations, rebound: Iterable[str]) -> None:
-        left = self._databases.left_behind(()) or (self._before and self._changed_session(self._before))
-        if left:
-            raise Unrecordable(left)
-        changed = [*(name for name in mutations.after if name), *rebound, *self._watch.process_changes]
-        if changed and self._watch.overlapped:
-            raise Unrecordable(f"{changed[0]} changed while other calls ran too: whose change it is cannot be known")
-
-    def _advanced(self) -> dict[str, tuple[str, Any]]:
-        advanced = self._watch.advanced
-        if not advanced or not self._watch.overlapped:
-            return advanced
-        if self._seeded():
-            raise Unrecordable(f"the seeded random stream {next(iter(advanced))} advanced while other calls ran too")
-        return {}  # of an unseeded stream no state is promised
-
-    def _encode(self, value: object, made: dict[str, Any], session: Session) -> Payload:
-        inputs = self._full.graph if self._full is not None else Graph({})
-        encoded = encode_connected(value, made, inputs, session.namespace, label="result")
-        return Payload(encoded.stream, tuple(session.ledger.put_buffer(each) for each in encoded.buffers))
-
-    def _codes(self) -> list[CodeType]:
-        return [each.__code__ for each in self._functions()]
-
-    def _functions(self) -> list[FunctionType]:
-        """Return the function and those it reaches."""
-        walks = self._full.graph.walks.values() if self._full is not None else ()
-        reached = [each for walk in walks for each in walk.objects if type(each) is FunctionType]
-        return [*reached, *self.step.call_key(self._namespace()).functions()]
 
     def _namespace(self) -> dict[str, Any] | None:
         return self.scope_pass.session.namespace if self.scope_pass is not None else None
@@ -389,7 +274,7 @@ class StepCall:
         self.unrecordable = why
         self.announce("unrecorded", reason=why)
         if self.scope_pass is not None:
-            if self._described:
+            if self.described:
                 self.scope_pass.session.reasons.not_described(self.reach)
             self.scope_pass.session.warn_once(f"call {self.name}", f"step {self.name} was not recorded: {why}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.changes import ConditionChange
-from durable_nb.core.environ import changed_variable, depends_on_folder, variables_named
+from durable_nb.core.environ import changed_variable, variables_named
 from durable_nb.core.recording import Unrecordable
 from durable_nb.core.settings import decimal_context
 from durable_nb.core.written import PART
@@ -18,8 +18,8 @@ from durable_nb.values.dependencies import FileDependency, relative
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
-    from types import CodeType
 
+    from durable_nb.core.codes import Codes
     from durable_nb.core.watch import CallWatch
     from durable_nb.core.written import WrittenFiles
     from durable_nb.store.records import StepRecord
@@ -84,7 +84,7 @@ class Surroundings:
         decimals: how decimals are computed, "" as usual.
     """
 
-    codes: tuple[CodeType, ...]
+    codes: Codes
     names: Mapping[str, Any]
     variables: dict[str, str]
     attributes: dict[str, str]
@@ -92,16 +92,15 @@ class Surroundings:
     decimals: str
 
     @classmethod
-    def now(cls, codes: Iterable[CodeType], names: Mapping[str, Any], root: Path) -> Surroundings:
+    def now(cls, codes: Codes, names: Mapping[str, Any], root: Path) -> Surroundings:
         """Look at them."""
-        codes = tuple(codes)
         return cls(
             codes, names, variables_named(codes), module_attributes.read(codes, names), _folder(root), decimal_context()
         )
 
     def attributes_read(self) -> dict[str, str]:
         """Return the attributes as before, and as they are those of modules that the code imported itself."""
-        own = module_attributes.assigned_names(self.codes)
+        own = {".".join(dotted) for dotted in self.codes.stored}
         late = {name: d for name, d in module_attributes.read(self.codes, self.names).items() if name not in own}
         return late | self.attributes
 
@@ -155,7 +154,7 @@ class Conditions:
             extra["attributes"] = attributes
         if self._watch.left:
             extra[PART] = [list(astuple(each)) for each in self._watch.left]
-        if self._watch.left or self._watch.files or depends_on_folder(around.codes):
+        if self._watch.left or self._watch.files or around.codes.ask_for_folder:
             extra["folder"] = around.folder
         if around.decimals:
             extra["decimals"] = around.decimals

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_nb.core.environ import nested_codes
 from durable_nb.core.recording import texts_in
 from durable_nb.values.code import code_texts
 from durable_nb.values.databases import any_table, file_of, open_transaction
@@ -17,7 +16,8 @@ from durable_nb.values.sql import session_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import CodeType
+
+    from durable_nb.core.codes import Codes
 
 # Methods and attributes of connections that do to the session what SQL may do.
 _METHODS: Final = frozenset(
@@ -103,7 +103,7 @@ def databases_among(clients: Iterable[object]) -> list[Any]:
     return [each for each in clients if (known := registry.find(type(each))) is not None and known.database]
 
 
-def changed_session(codes: Iterable[CodeType], values: Iterable[object], clients: Iterable[object]) -> str | None:
+def changed_session(codes: Codes, values: Iterable[object], clients: Iterable[object]) -> str | None:
     """Say how code changes the session of a database connection that it is given.
 
     Args:
@@ -117,8 +117,7 @@ def changed_session(codes: Iterable[CodeType], values: Iterable[object], clients
     connections = databases_among(clients)
     if not connections:
         return None
-    codes = list(codes)
-    constants = [text for code in codes for text in code_texts(code)]
+    constants = [text for code in codes.each for text in code_texts(code)]
     statement = session_change([*constants, *(text for text in texts_in(values) if isinstance(text, str))])
     what = f"runs {statement}" if statement else _method(codes)
     if what is None:
@@ -126,7 +125,6 @@ def changed_session(codes: Iterable[CodeType], values: Iterable[object], clients
     return f"it {what}, which changes the session of its {'.'.join(class_name(type(connections[0])))}"
 
 
-def _method(codes: list[CodeType]) -> str | None:
-    names = {name for code in codes for each in nested_codes(code) for name in each.co_names}
-    found = sorted(names & _METHODS)
+def _method(codes: Codes) -> str | None:
+    found = sorted(codes.names & _METHODS)
     return f"uses .{found[0]}" if found else None

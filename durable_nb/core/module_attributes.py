@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import dis
 import importlib
-from functools import lru_cache
-from types import CodeType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
-from durable_nb.core.environ import nested_codes
 from durable_nb.core.recording import Unrecordable
 from durable_nb.values.modules import is_local, local_modules, simple_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from durable_nb.core.codes import Codes
+
 ModuleChanges = dict[str, tuple[dict[str, Any], list[str]]]
 """Attributes assigned and deleted, by the name of their module."""
 _MAIN = "__main__"
 _NO = object()
-_NAMES = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _WATCHED = frozenset({("pandas", "options")})
 """Compared and made again as settings of the process."""
 _ATOMS = (type(None), bool, int, float, complex, str, bytes)
-
-
-class _Chains(NamedTuple):
-    """Dotted names in code, as tuples that begin with a global: those read, and those assigned or deleted."""
-
-    read: frozenset[tuple[str, ...]]
-    stored: frozenset[tuple[str, ...]]
 
 
 class ModuleWatch:
@@ -43,9 +34,9 @@ class ModuleWatch:
         values: objects that it reads; of local modules among them any attribute may be changed unseen.
     """
 
-    def __init__(self, codes: Iterable[CodeType], names: Mapping[str, Any], values: Iterable[object]) -> None:
+    def __init__(self, codes: Codes, names: Mapping[str, Any], values: Iterable[object]) -> None:
         self._names = names
-        self._stored = sorted({chain for code in codes for chain in _chains(code).stored})
+        self._stored = codes.stored
         local = [each for each in values if isinstance(each, ModuleType) and is_local(each.__name__)]
         reached = {name: module for each in local for name, module in local_modules(each).items() if name != _MAIN}
         self._before = [(module, _public(module), simple_data(module)) for module in reached.values()]
@@ -124,20 +115,10 @@ def values_of(changes: ModuleChanges) -> dict[str, Any]:
     return {f"{module}.{name}": value for module, (made, _) in changes.items() for name, value in made.items()}
 
 
-def assigned_names(codes: Iterable[CodeType]) -> frozenset[str]:
-    """Return the dotted names of attributes that code assigns."""
-    return frozenset(".".join(chain) for code in codes for chain in _chains(code).stored)
-
-
-def stored_chains(codes: Iterable[CodeType]) -> set[tuple[str, ...]]:
-    """Return the dotted names, as tuples that begin with a global, that code assigns or deletes attributes of."""
-    return {chain for code in codes for chain in _chains(code).stored}
-
-
-def read(codes: Iterable[CodeType], names: Mapping[str, Any]) -> dict[str, str]:
+def read(codes: Codes, names: Mapping[str, Any]) -> dict[str, str]:
     """Return the plain values among attributes of modules that code reads: dotted name -> digest."""
     found = {}
-    for chain in sorted(chain for code in codes for chain in _chains(code).read):
+    for chain in codes.read:
         module = _module(chain[:-1], names)
         if module is not None and isinstance(vars(module).get(chain[-1], module), _ATOMS):
             found[".".join(chain)] = _digest(chain, names)
@@ -163,24 +144,3 @@ def _module(chain: tuple[str, ...], names: Mapping[str, Any]) -> ModuleType | No
     for name in chain[1:]:
         found = vars(found).get(name) if isinstance(found, ModuleType) else None
     return found if isinstance(found, ModuleType) else None
-
-
-@lru_cache(maxsize=4096)
-def _chains(code: CodeType) -> _Chains:
-    reads: set[tuple[str, ...]] = set()
-    stores: set[tuple[str, ...]] = set()
-    for each in nested_codes(code):
-        chain: tuple[str, ...] = ()
-        for instruction in dis.get_instructions(each):
-            name = instruction.opname
-            if name in _NAMES:
-                chain = (str(instruction.argval),)
-            elif chain and name in ("LOAD_ATTR", "LOAD_METHOD"):
-                chain = (*chain, str(instruction.argval))
-                reads.add(chain)
-            elif chain and name in ("STORE_ATTR", "DELETE_ATTR"):
-                stores.add((*chain, str(instruction.argval)))
-                chain = ()
-            elif name not in ("CACHE", "NOP", "PUSH_NULL", "EXTENDED_ARG"):
-                chain = ()
-    return _Chains(frozenset(reads), frozenset(stores))

@@ -18,16 +18,13 @@ class Globals:
     """The globals that some functions may bind, as they are when it is made.
 
     Args:
-        functions: the function that is called, and those it reaches.
+        writes: the globals that they may bind, as ``writes_of`` has them.
         names: the globals of the function that is called.
     """
 
-    def __init__(self, functions: Iterable[FunctionType], names: dict[str, Any]) -> None:
+    def __init__(self, writes: Iterable[tuple[dict[str, Any], str]], names: dict[str, Any]) -> None:
         self._names = names
-        found = {(id(each.__globals__), name): each for each in functions for name in function_facts(each).writes}
-        self._before = [
-            (each.__globals__, name, each.__globals__.get(name, _ABSENT)) for (_, name), each in found.items()
-        ]
+        self._before = [(owner, name, owner.get(name, _ABSENT)) for owner, name in writes]
 
     def rebound(self) -> dict[str, tuple[Any, ...]]:
         """Return what was bound since: name -> ``(value,)``, or ``()`` for one that was deleted.
@@ -44,6 +41,12 @@ class Globals:
                 raise Unrecordable(f"it bound {names.get('__name__')}.{name}, which a replay would not bind again")
             found[name] = () if now is _ABSENT else (now,)
         return found
+
+
+def writes_of(functions: Iterable[FunctionType]) -> tuple[tuple[dict[str, Any], str], ...]:
+    """Return the globals that functions may bind or delete: the dict that each is in, and its name."""
+    found = {(id(each.__globals__), name): each for each in functions for name in function_facts(each).writes}
+    return tuple((each.__globals__, name) for (_, name), each in found.items())
 
 
 def bind_again(names: dict[str, Any], rebound: dict[str, tuple[Any, ...]]) -> None:

@@ -10,11 +10,14 @@ from durable_nb.core.call import StepCall
 from durable_nb.core.engine import drive, drive_async, run_step
 from durable_nb.core.naming import importable_name
 from durable_nb.core.retry import RetryPolicy, check_number, check_options
+from durable_nb.core.step_code import StepCode
 from durable_nb.errors import OptionError
 from durable_nb.values.callkey import CallKey
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from durable_nb.values.callkey import Reach
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,6 +46,7 @@ class Step(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(func)
         self._key: CallKey | None = None
         self._namespace: dict[str, Any] | None = None
+        self._code: StepCode | None = None
         if self.is_async and hasattr(inspect, "markcoroutinefunction"):
             inspect.markcoroutinefunction(self)
 
@@ -67,6 +71,13 @@ class Step(Generic[P, R]):
         if self._key is None or self._namespace is not namespace:
             self._key, self._namespace = CallKey(self.func, namespace), namespace
         return self._key
+
+    def code(self, reach: Reach) -> StepCode:
+        """Return what the function's code tells, with that of what it reaches, where all of that is immutable."""
+        code = self._code
+        if code is None or code.reach is not reach:
+            code = self._code = StepCode(self.func, reach)
+        return code
 
     @overload
     def __get__(self, instance: None, owner: type) -> Step[P, R]: ...

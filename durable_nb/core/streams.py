@@ -19,7 +19,6 @@ from durable_nb.values.modules import is_installed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import CodeType
 
 SEEDING = re.compile(r"seed|set_?state|set_rng_state", re.IGNORECASE)
 """Names of functions that set a stream: ``random.seed``, ``torch.manual_seed``, ``setstate``, ``set_rng_state``…"""
@@ -93,13 +92,6 @@ def restore(states: Mapping[str, Any]) -> None:
 def any_seeds(names: Iterable[str]) -> bool:
     """Say whether one of these names is that of a function which sets a stream."""
     return any(SEEDING.search(name) for name in names)
-
-
-@lru_cache(maxsize=4096)
-def code_seeds(code: CodeType) -> bool:
-    """Say whether a code object, or one nested in it, names something that sets a stream."""
-    nested = (const for const in code.co_consts if hasattr(const, "co_names"))
-    return any_seeds(code.co_names) or any(code_seeds(each) for each in nested)
 
 
 def script_seeds() -> bool:

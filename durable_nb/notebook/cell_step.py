@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.changes import MAX_NAMED
+from durable_nb.core.codes import Codes
 from durable_nb.core.conditions import Surroundings
 from durable_nb.core.connections import DatabaseFiles
 from durable_nb.core.effects import restore_effects
@@ -47,7 +48,6 @@ from durable_nb.values.states import States
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import CodeType
 
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.events import EventKind
@@ -90,7 +90,7 @@ class CellStep(CellRun):
         namespace = self.notebook.namespace
         self.inputs = read_inputs(self.code, namespace, self.options.inputs)
         self.unrecordable = (
-            self.inputs.unknowable or live_change(self.code, self.inputs, self.codes(), namespace.names) or ""
+            self.inputs.unknowable or live_change(self.code, self.inputs, self.codes, namespace.names) or ""
         )
         self.base_key = self.inputs.base_key(self.code)
         self.occurrence = self.notebook.occurrences.of(self.cell, self.base_key)
@@ -176,7 +176,7 @@ class CellStep(CellRun):
         """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
         shell = self.shell
         self._state = ProcessState.now()
-        codes, names = self.codes(), self.notebook.namespace.names
+        codes, names = self.codes, self.notebook.namespace.names
         self.surroundings = Surroundings.now(codes, names, self.session.root)
         self.modules = ModuleWatch(codes, names, self.inputs.values.values())
         self._registrations = registry.version
@@ -285,9 +285,10 @@ class CellStep(CellRun):
     def _source(self, digest: str) -> str:
         return self.source if digest == self.code.digest.hex() else self.inputs.source(digest)
 
-    def codes(self) -> list[CodeType]:
-        """Return the code of the cell and of every function it reaches."""
-        return [*self.compiled.codes, *self.inputs.codes()]
+    @cached_property
+    def codes(self) -> Codes:
+        """The code of the cell and of every function it reaches, asked for once its inputs are known."""
+        return Codes([*self.compiled.codes, *self.inputs.codes()])
 
     @property
     def replayed_rows(self) -> list[StepRecord]:

@@ -6,15 +6,14 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from durable_nb.core.codes import Codes
 from durable_nb.core.connections import changed_session, module_database
-from durable_nb.core.module_attributes import stored_chains
 from durable_nb.values.culprit import type_name
 from durable_nb.values.kinds import attributes_of
 from durable_nb.values.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from types import CodeType
+    from collections.abc import Iterator, Mapping
 
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.inputs import CellInputs
@@ -30,7 +29,7 @@ _SETTERS: Final = re.compile(rf"set_\w+|{_SESSION.pattern}")
 _UNKNOWN: Final = object()
 
 
-def live_change(code: CellCode, inputs: CellInputs, codes: Iterable[CodeType], names: Mapping[str, Any]) -> str | None:
+def live_change(code: CellCode, inputs: CellInputs, codes: Codes, names: Mapping[str, Any]) -> str | None:
     """Say what a ``%%step`` cell does to something live that a replay would not do to it; None without any.
 
     Args:
@@ -41,14 +40,14 @@ def live_change(code: CellCode, inputs: CellInputs, codes: Iterable[CodeType], n
     """
     values, clients = inputs.values.values(), inputs.fingerprints.clients
     if clients:
-        for what, client in changed_clients(code.tree, inputs.codes(), names):
+        for what, client in changed_clients(code.tree, Codes(inputs.codes()), names):
             return f"it changes {what}, a live {type_name(client)}, which a replay would not change"
         for method in _methods(code.tree, _SESSION, names):
             return f"it calls {ast.unparse(method)}(), which changes a live client; a replay would not"
     return changed_session(codes, values, clients) or module_database(values)
 
 
-def changed_clients(tree: ast.Module, codes: Iterable[CodeType], names: Mapping[str, Any]) -> list[tuple[str, object]]:
+def changed_clients(tree: ast.Module, codes: Codes, names: Mapping[str, Any]) -> list[tuple[str, object]]:
     """Return the clients whose attributes a cell, or a function it reaches, assigns or changes.
 
     Args:
@@ -63,10 +62,10 @@ def changed_clients(tree: ast.Module, codes: Iterable[CodeType], names: Mapping[
     for node in _stored(tree):
         for client in _clients_on_the_way(node, names):
             found.setdefault(id(client), (ast.unparse(node), client))
-    for chain in sorted(stored_chains(codes)):
-        node = ast.parse(".".join(chain[:-1]), mode="eval").body
+    for dotted in codes.stored:
+        node = ast.parse(".".join(dotted[:-1]), mode="eval").body
         for client in _clients_on_the_way(node, names):
-            found.setdefault(id(client), (".".join(chain), client))
+            found.setdefault(id(client), (".".join(dotted), client))
     return list(found.values())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
+from durable_nb.core.codes import Codes
 from durable_nb.core.environ import variables_named
 from durable_nb.errors import FingerprintError
 from durable_nb.notebook.running import RunningCell, budget
@@ -147,7 +148,7 @@ def module_key(module: ModuleType) -> bytes | str:
         return f"it is not known how module {module.__name__} made it"
     try:
         code = compile(Path(module.__file__).read_bytes(), module.__file__, "exec", dont_inherit=True)
-        variables = repr(sorted(variables_named([code]).items())).encode()
+        variables = repr(sorted(variables_named(Codes([code])).items())).encode()
         return xxhash.xxh3_128_digest(module_fingerprint(module) + variables)
     except (OSError, SyntaxError, ValueError, FingerprintError) as error:
         return f"it is not known how module {module.__name__} made it: {error}"

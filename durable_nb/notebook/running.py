@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import xxhash
 
 from durable_nb.core import module_attributes
+from durable_nb.core.codes import Codes
 from durable_nb.core.connections import changed_session, databases_among
 from durable_nb.core.environ import variables_named
 from durable_nb.core.recording import Unrecordable
@@ -147,7 +148,7 @@ class RunningCell:
         if self._code is None:
             return []
         tree, names, clients = self._code.tree, self._namespace.names, self._inputs.fingerprints.clients
-        found = [client for _, client in changed_clients(tree, self._inputs.codes(), names)]
+        found = [client for _, client in changed_clients(tree, Codes(self._inputs.codes()), names)]
         found += configured_clients(tree, names)
         if databases_among(clients) and changed_session(self._codes(), self._inputs.values.values(), clients):
             found += databases_among(clients)
@@ -218,10 +219,10 @@ class RunningCell:
         advanced = self._streams.advanced(seeded=self._session.seeded)
         return {name: digest for name, (digest, _) in advanced.items() if name not in first}
 
-    def _codes(self) -> list[CodeType]:
+    def _codes(self) -> Codes:
         if self._code is None:
-            return []
-        return [compile_tree(self._code.tree), *self._inputs.codes()]
+            return Codes(())
+        return Codes([compile_tree(self._code.tree), *self._inputs.codes()])
 
 
 def bound_once(tree: ast.Module) -> frozenset[str]:

@@ -15,7 +15,7 @@ from durable_nb.values.kinds import is_small_tuple
 from durable_nb.values.registry import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 FUNCTION: Final = "(function)"
 ARGS: Final = "(args)"
@@ -28,20 +28,37 @@ _ABSENT: Final = object()
 _FIXED_TAGS: Final = frozenset({"function", "cell"})
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Reach:
+    """What a call is made of besides its arguments; the same object again while nothing of it can have changed.
+
+    Attributes:
+        digest: 16 bytes for the function and what it reaches.
+        functions: the function and those it reaches; those that arguments reach as well where these are mutable.
+        facts: what is known of their code.
+        values: the globals that they read.
+    """
+
+    digest: bytes
+    functions: tuple[types.FunctionType, ...]
+    facts: tuple[CodeFacts, ...]
+    values: tuple[object, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class CallFingerprint:
     """What tells one call from another.
 
     Attributes:
         digest: 16 bytes for function, reached globals and arguments.
-        reach: 16 bytes for the function and what it reaches, without the arguments.
+        reach: the function and what it reaches.
         full: the fingerprints in full, for calls that may touch mutable objects: the roots are ``ARGS``
             (a tuple, ``self`` first), ``KWARGS`` and ``FUNCTION``; None when function, globals and arguments
             are all immutable.
     """
 
     digest: bytes
-    reach: bytes
+    reach: Reach
     full: Fingerprints | None
 
 
@@ -50,7 +67,7 @@ class _Watch:
     """What must be the same objects as before for a reach digest to hold."""
 
     digest: bytes
-    reach: bytes
+    reach: Reach
     names: tuple[tuple[dict[str, Any], str, object], ...]
     functions: tuple[tuple[types.FunctionType, types.CodeType, object, object], ...]
     cells: tuple[tuple[types.CellType, object], ...]
@@ -93,7 +110,6 @@ class CallKey:
         self._func = func
         self._namespace = namespace
         self._watch: _Watch | None = None
-        self._facts: tuple[CodeFacts, ...] = ()
         self._own: frozenset[str] | None = None
 
     def fingerprint(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CallFingerprint:
@@ -114,22 +130,13 @@ class CallKey:
         ordered = {name: kwargs[name] for name in sorted(kwargs)}
         roots = {FUNCTION: self._func, ARGS: args, KWARGS: ordered}
         full = fingerprint_roots(roots, namespace=self._namespace)
-        self._facts = full.facts
-        return CallFingerprint(full.digest, reach_digest(full.each, self._own), full)
+        digest = reach_digest(full.each, self._own)
+        return CallFingerprint(full.digest, self._reached(digest, full, full.reached.values()), full)
 
-    def facts(self) -> tuple[CodeFacts, ...]:
-        """Return what is known of the code of the function and of those it reaches, as last fingerprinted."""
-        return self._facts
-
-    def reads(self) -> list[object]:
-        """Return the globals that the function and those it reaches read, where all of that is immutable."""
-        return [value for _, _, value in self._watch.names] if self._watch is not None else []
-
-    def functions(self) -> tuple[types.FunctionType, ...]:
-        """Return the function, and those it reaches where all it reaches is immutable."""
-        own = (self._func,) if type(self._func) is types.FunctionType else ()
-        reached = (func for func, _, _, _ in self._watch.functions) if self._watch is not None else ()
-        return tuple({id(func): func for func in (*own, *reached)}.values())
+    def _reached(self, digest: bytes, found: Fingerprints, values: Iterable[object]) -> Reach:
+        met = (each for walk in found.graph.walks.values() for each in walk.objects)
+        functions = {id(each): each for each in (self._func, *met) if type(each) is types.FunctionType}
+        return Reach(digest, tuple(functions.values()), found.facts, tuple(values))
 
     def _reach(self) -> _Watch | None:
         """Fingerprint the function alone; None when it reaches something that may be mutated."""
@@ -137,7 +144,7 @@ class CallKey:
             return None
         version = registry.version
         reach = fingerprint_roots({FUNCTION: self._func}, namespace=self._namespace)
-        self._facts, self._own = reach.facts, frozenset(reach.each)
+        self._own = frozenset(reach.each)
         functions: dict[int, types.FunctionType] = {}
         cells: dict[int, tuple[types.CellType, object]] = {}
         for node in _nodes(reach):
@@ -149,10 +156,11 @@ class CallKey:
                 cells[id(node)] = (node, node.cell_contents)
         if reach.opaque or any(func.__dict__ or func.__kwdefaults__ for func in functions.values()):
             return None
+        names = tuple(self._names(functions.values()))
         return _Watch(
             reach.digest,
-            reach_digest(reach.each),
-            tuple(self._names(functions.values())),
+            self._reached(reach_digest(reach.each), reach, (value for _, _, value in names)),
+            names,
             tuple((f, f.__code__, f.__defaults__, f.__kwdefaults__) for f in functions.values()),
             tuple(cells.values()),
             version,

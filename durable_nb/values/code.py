@@ -73,7 +73,7 @@ class CodeNames:
     imports: frozenset[str]
 
 
-class _WeakMemo(Generic[V]):
+class CodeMemo(Generic[V]):
     """Remembers one result per code object while that object lives.
 
     By identity, not equality: hashing a code object walks all of it each time, and before Python
@@ -85,6 +85,7 @@ class _WeakMemo(Generic[V]):
         self._entries: dict[int, tuple[weakref.ref[CodeType], V]] = {}
 
     def __call__(self, code: CodeType) -> V:
+        """Return what is known of a code object, computed when it is asked for first."""
         key = id(code)
         entry = self._entries.get(key)
         if entry is not None and entry[0]() is code:
@@ -351,6 +352,6 @@ def _parse(source: str, filename: str, futures: int) -> _Parsed:
     return parsed
 
 
-_digest = _WeakMemo(_compute_digest)
-_names = _WeakMemo(_compute_names)
-_facts = _WeakMemo(_compute_facts)
+_digest = CodeMemo(_compute_digest)
+_names = CodeMemo(_compute_names)
+_facts = CodeMemo(_compute_facts)

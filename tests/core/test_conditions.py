@@ -7,6 +7,7 @@ import os
 import pytest
 
 from durable_nb import step
+from durable_nb.core.codes import Codes
 from durable_nb.core.environ import changed_variable, variables_named
 from durable_nb.core.settings import ALL, SettingsWatch, apply
 
@@ -55,11 +56,11 @@ def test_environment_variables_that_code_names(monkeypatch):
     other = compile("x = {'DNB_A': 1}", "c", "exec")
     monkeypatch.setenv("DNB_A", "secret")
     monkeypatch.delenv("DNB_B", raising=False)
-    found = variables_named([reads])
+    found = variables_named(Codes([reads]))
     assert found["DNB_B"] == ""
     assert found["DNB_A"] != ""
     assert "secret" not in found["DNB_A"]
-    assert variables_named([other]) == {}
+    assert variables_named(Codes([other])) == {}
     assert changed_variable(found) is None
     monkeypatch.setenv("DNB_B", "now set")
     assert changed_variable(found) == "DNB_B"

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from durable_nb import step
+from durable_nb.core.codes import Codes
 from durable_nb.core.connections import DatabaseFiles, changed_session, databases_among, module_database
 from durable_nb.errors import DurableWarning
 from durable_nb.values.loading import watch_loads
@@ -26,31 +27,31 @@ def con(tmp_path):
     connection.close()
 
 
-def code(text):
-    return compile(text, "<test>", "exec")
+def codes(text):
+    return Codes([compile(text, "<test>", "exec")])
 
 
 def test_sql_is_looked_for_in_code_and_texts(con):
     """In constants of the code and of what is nested in it, and in texts and lists of texts that it reads."""
     why = "it runs ATTACH, which changes the session of its sqlite3.Connection"
-    assert changed_session([code("con.execute(\"ATTACH 'b' AS b\")")], [], [con]) == why
-    assert changed_session([code("def f():\n    return [g(\"attach 'b' as b\")]")], [], [con]) == why
-    assert changed_session([code("con.execute(q)")], [5, ["select 1", "ATTACH 'b' AS b"]], [con]) == why
-    assert changed_session([code("con.execute(f'SET x = {y}')")], [], [con]).startswith("it runs SET,")
-    assert changed_session([code("con.execute('select 1')")], ["select 2"], [con]) is None
-    assert changed_session([code("def f():\n    'SET x = 1'\nf()")], [], [con]) is None  # a docstring
+    assert changed_session(codes("con.execute(\"ATTACH 'b' AS b\")"), [], [con]) == why
+    assert changed_session(codes("def f():\n    return [g(\"attach 'b' as b\")]"), [], [con]) == why
+    assert changed_session(codes("con.execute(q)"), [5, ["select 1", "ATTACH 'b' AS b"]], [con]) == why
+    assert changed_session(codes("con.execute(f'SET x = {y}')"), [], [con]).startswith("it runs SET,")
+    assert changed_session(codes("con.execute('select 1')"), ["select 2"], [con]) is None
+    assert changed_session(codes("def f():\n    'SET x = 1'\nf()"), [], [con]) is None  # a docstring
 
 
 def test_methods_that_change_a_session(con):
     """What they do SQL could do as well."""
     why = "it uses .create_function, which changes the session of its sqlite3.Connection"
-    assert changed_session([code("con.create_function('f', 1, f)")], [], [con]) == why
-    assert changed_session([code("con.row_factory = f")], [], [con]).startswith("it uses .row_factory")
+    assert changed_session(codes("con.create_function('f', 1, f)"), [], [con]) == why
+    assert changed_session(codes("con.row_factory = f"), [], [con]).startswith("it uses .row_factory")
 
 
 def test_without_a_connection_sql_is_text(con):
     """A step that is given none, or one that the user called stateless, may say what it likes."""
-    sql = [code("\"ATTACH 'b' AS b\"\nx = \"ATTACH 'b' AS b\"")]
+    sql = codes("\"ATTACH 'b' AS b\"\nx = \"ATTACH 'b' AS b\"")
     assert changed_session(sql, [], [object()]) is None
     register(sqlite3.Connection, stateless=True)
     try:

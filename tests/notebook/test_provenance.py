@@ -7,6 +7,7 @@ import ast
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from durable_nb.core.codes import Codes
 from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.client_changes import changed_clients, configured_clients, live_change
 from durable_nb.notebook.extension import extension_of
@@ -163,10 +164,10 @@ def test_what_a_cell_changes_in_its_clients(make_shell):
         ("del api.options['k']", "api.options", "api"),
         ("api.options.setdefault('k', 1)", "api", "api"),
     ):
-        found = changed_clients(ast.parse(cell), [], names)
+        found = changed_clients(ast.parse(cell), Codes([]), names)
         assert (what, names["api"] if client == "api" else names["api"].inner) in found, cell
     for cell in ("api.get()", "box['k'] = 1", "api.update(1)", "unknown.x = 1", "api = 1", "box['k'][7].x = 1"):
-        assert changed_clients(ast.parse(cell), [], names) == [], cell
+        assert changed_clients(ast.parse(cell), Codes([]), names) == [], cell
     assert configured_clients(ast.parse("api.set_project('b')"), names) == [names["api"]]
     assert configured_clients(ast.parse("api.set('k', 1); api.get(); other.set_x()"), names) == []
 
@@ -187,7 +188,7 @@ def test_what_a_step_does_to_a_live_client(make_shell, cell, why):
     shell.run_cell(SET_UP + "api = Api('a')")
     code = analyse_cell(cell, transform=shell.transform_cell)
     inputs = read_inputs(code, Namespace(shell), ())
-    assert live_change(code, inputs, [], shell.user_ns) == why
+    assert live_change(code, inputs, Codes([]), shell.user_ns) == why
 
 
 def test_names_bound_once():
