@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 
+_CLONES_TOO: Final = 0x40000000 if sys.platform == "linux" else 0
+"""``__WALL`` of ``waitid(2)``: children that do not signal their end count as well."""
 _HELPERS = ("multiprocessing", "loky")
 """In the command lines of processes that Python and joblib keep for their own purposes."""
 
@@ -90,6 +93,8 @@ def _is_helper(process: object) -> bool:
 
 def _programs() -> dict[int, str]:
     """Return the programs that run as children of this process, where the system tells (Linux)."""
+    if not _any_child():
+        return {}
     found = {}
     for task in Path("/proc/self/task").glob("*/children"):
         with suppress(OSError):  # the thread is gone
@@ -99,6 +104,19 @@ def _programs() -> dict[int, str]:
                     if state != "Z" and not any(helper in command for helper in _HELPERS):
                         found[int(pid)] = name
     return found
+
+
+def _any_child() -> bool:
+    """Say whether there may be a child, which one call tells where listing them takes two for each thread."""
+    if not hasattr(os, "waitid"):
+        return True
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT | _CLONES_TOO)
+    except ChildProcessError:
+        return False
+    except OSError:  # a system that cannot be asked so
+        return True
+    return True
 
 
 def _process(folder: Path) -> tuple[str, str, str]:

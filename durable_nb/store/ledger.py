@@ -54,6 +54,7 @@ class Ledger(LedgerReader):
         self._lock = threading.Lock()
         self._last_id = self._highest_id()
         self._sources = self._known_sources()
+        self._written_sources: dict[str, str] = {}
         self._summary = SummaryFile(summary_path(path), notebook, self.store_id)
         for head, size in self._heads_with_size():
             self._summary.add(head, size)
@@ -106,6 +107,12 @@ class Ledger(LedgerReader):
     def knows_source(self, digest: str) -> bool:
         """Say whether the source text of a digest is recorded, so that nobody need look for it."""
         return digest in self._sources
+
+    def sources(self, digests: Iterable[str]) -> dict[str, str]:
+        """Return the source text of those digests that are known; what this process wrote needs no query."""
+        wanted = set(digests)
+        found = {digest: self._written_sources[digest] for digest in wanted & self._written_sources.keys()}
+        return found if len(found) == len(wanted) else found | super().sources(wanted - found.keys())
 
     def write(self, *records: Record) -> Future[None]:
         """Write records in one transaction, together with whatever else is waiting.
@@ -184,12 +191,12 @@ class Ledger(LedgerReader):
     def _batch(self, records: Iterable[Record]) -> Batch:
         batch = Batch([])
         steps: list[tuple[StepRecord, int]] = []
-        sources: list[str] = []
+        sources: dict[str, str] = {}
         for record in records:
             if isinstance(record, CodeRecord):
                 if record.digest in self._sources or record.digest in sources:
                     continue
-                sources.append(record.digest)
+                sources[record.digest] = record.source
             row = self._encode(record)
             batch.rows.append(self._seal(row))
             if isinstance(record, ForgetRecord):
@@ -200,10 +207,11 @@ class Ledger(LedgerReader):
             batch.done.add_done_callback(lambda done: self._note(done, steps, sources))
         return batch
 
-    def _note(self, done: Future[None], steps: list[tuple[StepRecord, int]], sources: list[str]) -> None:
+    def _note(self, done: Future[None], steps: list[tuple[StepRecord, int]], sources: dict[str, str]) -> None:
         """Remember what has just become durable."""
         if done.exception() is None:
             self._sources.update(sources)
+            self._written_sources.update(sources)
             for record, size in steps:
                 self._summary.add(record, size)
             if steps:

@@ -10,6 +10,7 @@ import pytest
 from samples import KEY, call
 
 from durable_nb.errors import CheckpointUntrusted, StoreError
+from durable_nb.store.reader import LedgerReader
 from durable_nb.store.records import (
     AttemptRecord,
     BlobRef,
@@ -142,8 +143,18 @@ def test_scopes_passes_and_code_come_back_in_order(ledger):
     assert ledger.scopes() == [scope, other]
     assert ledger.passes(scope.id) == [first, second]
     assert ledger.pass_ends(scope.id) == [end]
-    assert ledger.sources(["c0", "c1"]) == {"c0": "x = 1\n'é'\n"}
+    assert LedgerReader.sources(ledger, ["c0", "c1"]) == {"c0": "x = 1\n'é'\n"}
     assert ledger.query("SELECT count(*) FROM code").rows == [(1,)]
+
+
+def test_sources_of_this_process_need_no_query(ledger):
+    """What an edited cell was before is told without DuckDB when it ran here; other digests are looked up."""
+    ledger.write(CodeRecord("c0", "x = 1")).result()
+    read, ledger._rows = ledger._rows, None
+    assert ledger.sources(["c0"]) == {"c0": "x = 1"}
+    ledger._rows = read
+    ledger._written_sources.clear()
+    assert ledger.sources(["c0", "c1"]) == {"c0": "x = 1"}
 
 
 def test_attempts_come_back_in_order_with_their_errors(ledger):
