@@ -103,8 +103,8 @@ class _Alarm:
 
 
 @asynccontextmanager
-async def attempt_deadline_async(seconds: float | None, step_name: str) -> AsyncIterator[None]:
-    """Bound the async ``with`` body to ``seconds``; None is no bound.
+async def attempt_deadline_async(seconds: float, step_name: str) -> AsyncIterator[None]:
+    """Bound the async ``with`` body to ``seconds``.
 
     Raises:
         StepTimeout: the body ran longer and was cancelled.
@@ -115,4 +115,4 @@ async def attempt_deadline_async(seconds: float | None, step_name: str) -> Async
     except TimeoutError:
         if not limit.expired():
             raise  # the body's own TimeoutError
-        raise StepTimeout(step_name, seconds or 0.0) from None
+        raise StepTimeout(step_name, seconds) from None

@@ -241,7 +241,10 @@ class Attempt:
 
     async def perform_async(self) -> Any:
         """Await the body."""
-        async with attempt_deadline_async(self.work.policy.timeout_seconds, self.work.name):
+        seconds = self.work.policy.timeout_seconds
+        if seconds is None:
+            return await self.work.body(self.number)
+        async with attempt_deadline_async(seconds, self.work.name):
             return await self.work.body(self.number)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import threading
 import warnings
@@ -9,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from durable_nb.core.arrivals import Arrivals
 from durable_nb.core.attempts import OpenAttempts
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.events import EventBus
@@ -94,6 +96,7 @@ class Session:
         self._seeded = False
         self.reasons = CallReasons(self)
         self._warned: set[str] = set()
+        self._arrivals: Arrivals | None = None
         self._lock = threading.RLock()
         watch_loads()
         self._inheritance = Inheritance()
@@ -120,6 +123,13 @@ class Session:
             failed: Future[None] = Future()
             failed.set_exception(error)
             return failed
+
+    def arrivals(self) -> Arrivals:
+        """Return what tells the running event loop of what is on disk."""
+        loop, found = asyncio.get_running_loop(), self._arrivals
+        if found is None or found.loop is not loop:
+            found = self._arrivals = Arrivals(loop)
+        return found
 
     def write_later(self, seconds: float, record: Record) -> Cancellable:
         """Write a record in ``seconds`` unless it is cancelled before."""

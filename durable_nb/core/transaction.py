@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,7 +47,8 @@ class Transaction:
         try:
             future = self.session.write(*self.records)
             future.add_done_callback(self._finish)
-            await asyncio.shield(asyncio.wrap_future(future))
+            await self.session.arrivals().wait(future)
+            future.result()
         except StoreError as error:
             return error
         return None
