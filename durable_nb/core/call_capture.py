@@ -51,7 +51,7 @@ class CallCapture:
         """Look around before an attempt; returns what watches it."""
         session, codes, names = self._session, self._call.code.codes, self._call.names
         reached, clients = (self._full.reached.values(), self._full.clients) if self._full is not None else ((), ())
-        self._surroundings = Surroundings.now(codes, names, session.root)
+        self._surroundings = Surroundings.now(codes, names)
         self._modules = ModuleWatch(codes, names, reached)
         self._databases = DatabaseFiles(clients, session.root)
         self._watch = CallWatch(session, session.overlap, self._files_named)

@@ -58,7 +58,7 @@ def changes(
 
 
 def _surroundings_changed(extra: Mapping[str, Any], root: Path, names: Mapping[str, Any]) -> Iterator[ConditionChange]:
-    if "folder" in extra and extra["folder"] != _folder(root):
+    if "folder" in extra and extra["folder"] != _recorded(_directory(), root):
         yield ConditionChange("folder", "the current folder", "the current folder is another")
     variable = changed_variable(extra.get("environ", {}))
     if variable:
@@ -80,7 +80,7 @@ class Surroundings:
         names: its globals.
         variables: the environment variables that it names, with digests of their values.
         attributes: the same of attributes of modules.
-        folder: the current folder.
+        directory: the current folder, "" when it is deleted.
         decimals: how decimals are computed, "" as usual.
     """
 
@@ -88,15 +88,14 @@ class Surroundings:
     names: Mapping[str, Any]
     variables: dict[str, str]
     attributes: dict[str, str]
-    folder: str
+    directory: str
     decimals: str
 
     @classmethod
-    def now(cls, codes: Codes, names: Mapping[str, Any], root: Path) -> Surroundings:
+    def now(cls, codes: Codes, names: Mapping[str, Any]) -> Surroundings:
         """Look at them."""
-        return cls(
-            codes, names, variables_named(codes), module_attributes.read(codes, names), _folder(root), decimal_context()
-        )
+        attributes = module_attributes.read(codes, names)
+        return cls(codes, names, variables_named(codes), attributes, _directory(), decimal_context())
 
     def attributes_read(self) -> dict[str, str]:
         """Return the attributes as before, and as they are those of modules that the code imported itself."""
@@ -155,7 +154,7 @@ class Conditions:
         if self._watch.left:
             extra[PART] = [list(astuple(each)) for each in self._watch.left]
         if self._watch.left or self._watch.files or around.codes.ask_for_folder:
-            extra["folder"] = around.folder
+            extra["folder"] = _recorded(around.directory, self._watch.root)
         if around.decimals:
             extra["decimals"] = around.decimals
         if drawn:
@@ -172,8 +171,12 @@ def files_read(record: StepRecord) -> list[FileDependency]:
     ]
 
 
-def _folder(root: Path) -> str:
+def _directory() -> str:
     try:
-        return relative(os.getcwd(), root)  # noqa: PTH109 - as text
+        return os.getcwd()  # noqa: PTH109 - as text
     except FileNotFoundError:
-        return "(deleted)"
+        return ""
+
+
+def _recorded(directory: str, root: str | Path) -> str:
+    return relative(directory, root) if directory else "(deleted)"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAX_ITEMS = 1000
 MAX_TEXT = 64 << 10
+_TEXTS = (str, PurePath)
 _CONTAINERS = (list, tuple, set, frozenset, dict)
 
 
@@ -35,11 +36,11 @@ def texts_in(values: Iterable[object]) -> list[object]:
     """
     found: list[object] = []
     for value in values:
-        if isinstance(value, str | PurePath):
+        if isinstance(value, _TEXTS):
             found.append(value)
         elif type(value) in _CONTAINERS and len(value) <= MAX_ITEMS:  # type: ignore[arg-type]
             items: Any = value.values() if type(value) is dict else value
-            found += [each for each in items if isinstance(each, str | PurePath)]
+            found += [each for each in items if isinstance(each, _TEXTS)]
     return found + [word for text in found if isinstance(text, str) for word in _words(text)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import itertools
+import operator
 import os
 import sys
 import time
@@ -174,12 +175,13 @@ def _put_locale(changes: Mapping[str, Any]) -> None:
 
 
 _DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+_decimal_values = operator.attrgetter(*_DECIMAL)
 
 
 def _decimal() -> dict[str, Any]:
     """Return the decimal context of this thread; its flags are no setting, they say what happened."""
     context = sys.modules["decimal"].getcontext()
-    return {name: getattr(context, name) for name in _DECIMAL} | {"traps": dict(context.traps)}
+    return dict(zip(_DECIMAL, _decimal_values(context), strict=True)) | {"traps": dict(context.traps)}
 
 
 def _put_decimal(changes: Mapping[str, Any]) -> None:
@@ -194,10 +196,10 @@ def decimal_context() -> str:
     if decimal is None:
         return ""
     context, default = decimal.getcontext(), decimal.DefaultContext
-    if all(getattr(context, name) == getattr(default, name) for name in _DECIMAL) and context.traps == default.traps:
+    if _decimal_values(context) == _decimal_values(default) and context.traps == default.traps:
         return ""
     trapped = sorted(signal.__name__ for signal, on in context.traps.items() if on)
-    return " ".join([*(str(getattr(context, name)) for name in _DECIMAL), *trapped])
+    return " ".join([*map(str, _decimal_values(context)), *trapped])
 
 
 # -- of libraries

@@ -57,6 +57,7 @@ class CallWatch:
         named: finds the files that count as read because something names them, with how they are read.
 
     Attributes:
+        root: what recorded paths are relative to.
         files: what it read, after the attempt.
         left: the files it wrote, as they were after the attempt.
         advanced: the random streams that advanced, after the attempt.
@@ -66,6 +67,7 @@ class CallWatch:
     """
 
     def __init__(self, session: Session, overlap: Overlap, named: Callable[[], NamedFiles] = tuple) -> None:
+        self.root = session.root
         self._session = session
         self._named = named
         ProcessChanges.watch()

@@ -177,7 +177,7 @@ class CellStep(CellRun):
         shell = self.shell
         self._state = ProcessState.now()
         codes, names = self.codes, self.notebook.namespace.names
-        self.surroundings = Surroundings.now(codes, names, self.session.root)
+        self.surroundings = Surroundings.now(codes, names)
         self.modules = ModuleWatch(codes, names, self.inputs.values.values())
         self._registrations = registry.version
         self.settings = SettingsWatch(ALL)

@@ -35,7 +35,23 @@ class Batch:
 
     rows: list[LogRow]
     forget: tuple[int, ...] = ()
-    done: Future[None] = field(default_factory=Future)
+    _done: Future[None] | None = None
+
+    @property
+    def done(self) -> Future[None]:
+        """Done when the rows are durable; ask for it before they are handed over."""
+        if self._done is None:
+            self._done = Future()
+        return self._done
+
+    def settle(self, failure: StoreError | None = None) -> None:
+        """Say that the rows are durable, or why not; a commit on the caller's own thread often has nobody to tell."""
+        if self._done is None:
+            return
+        if failure is None:
+            self._done.set_result(None)
+        else:
+            self._done.set_exception(failure)
 
 
 @dataclass(slots=True, order=True)
@@ -121,7 +137,7 @@ class Writer:
         batch.done.set_running_or_notify_cancel()
         with self._lock:
             if self._stopped:
-                batch.done.set_exception(StoreError(self._path, f"the store {self._path} is closed"))
+                batch.settle(StoreError(self._path, f"the store {self._path} is closed"))
             else:
                 self._pending += 1
                 self._queue.put(batch)
@@ -155,15 +171,14 @@ class Writer:
         return not waiting and not batch.forget and self.before_commit is None
 
     def _write_here(self, batch: Batch) -> None:
-        batch.done.set_running_or_notify_cancel()
         try:
             self._transact([batch])
         except Exception as error:
             failure = self._failure(error)
-            batch.done.set_exception(failure)
+            batch.settle(failure)
             raise (KeyboardInterrupt if is_interrupt(error) else failure) from error
         self.commits += 1
-        batch.done.set_result(None)
+        batch.settle()
         if self.commits % _WAKE_EVERY == 1:
             self.wake()
 
@@ -282,11 +297,11 @@ class Writer:
                 for batch in batches:
                     self._write([batch])
                 return
-            batches[0].done.set_exception(self._failure(error))
+            batches[0].settle(self._failure(error))
         else:
             self.commits += 1
             for batch in batches:
-                batch.done.set_result(None)
+                batch.settle()
 
     def _failure(self, error: Exception) -> StoreError:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
