@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import xxhash
 
+from durable_nb.core import twister
 from durable_nb.values.modules import is_installed_path
 
 if TYPE_CHECKING:
@@ -27,16 +28,21 @@ _SEEDING_CALL = re.compile(rf"(?:{SEEDING.pattern})\w*\s*\(", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """One process-wide random stream: how its state is read, set and compared."""
+    """One process-wide random stream: how its state is read, set and compared, and what it is recorded as."""
 
     get: Callable[[], Any]
     put: Callable[[Any], None]
     same: Callable[[Any, Any], bool]
+    recorded: Callable[[Any], Any] = lambda state: state
+
+    def digest(self, state: Any) -> str:
+        """Return a digest of a state as ``get`` returned it."""
+        return xxhash.xxh3_128_hexdigest(_packed(self.recorded(state)))
 
 
 def loaded_streams() -> dict[str, _Stream]:
     """Return the streams of the libraries that are loaded; none is imported for it."""
-    streams = {"random": _Stream(random.getstate, random.setstate, operator.eq)}
+    streams = {"random": _Stream(twister.see, random.setstate, operator.eq, twister.state_of)}
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         streams["numpy.random"] = _Stream(numpy_random.get_state, numpy_random.set_state, _same_numpy)
@@ -62,9 +68,9 @@ class StreamWatch:
             state = stream.get()
             if name not in self._before:
                 if seeded():
-                    found[name] = ("", state)
+                    found[name] = ("", stream.recorded(state))
             elif not stream.same(self._before[name], state):
-                found[name] = (_digest(_packed(self._before[name])), state)
+                found[name] = (stream.digest(self._before[name]), stream.recorded(state))
         return found
 
 
@@ -75,7 +81,7 @@ def states_differ(before: Mapping[str, str]) -> str | None:
         stream = streams.get(name)
         if digest == "" and stream is None:
             continue  # its library was not loaded then either
-        if stream is None or _digest(_packed(stream.get())) != digest:
+        if stream is None or stream.digest(stream.get()) != digest:
             return name
     return None
 
@@ -118,7 +124,3 @@ def _packed(state: Any) -> bytes:
     if hasattr(state, "untyped_storage"):
         state = state.numpy()  # a tensor pickles with the address of its memory
     return pickle.dumps(state, protocol=5)
-
-
-def _digest(packed: bytes) -> str:
-    return xxhash.xxh3_128_hexdigest(packed)
