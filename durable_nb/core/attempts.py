@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from durable_nb.core.failure import record_error, restore_error
@@ -11,7 +12,7 @@ from durable_nb.core.transaction import Transaction
 from durable_nb.store.records import AttemptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from durable_nb.core.session import Cancellable, Session
     from durable_nb.store.records import StepRecord
@@ -128,7 +129,7 @@ class StoredAttemptLog:
         self._key = key
         self._name = name
         self._pass_id = pass_id
-        self._late: tuple[Cancellable, AttemptRecord] | None = None
+        self._late: tuple[Cancellable, Callable[[], AttemptRecord]] | None = None
 
     def resume(self, max_attempts: int) -> ResumePoint:
         """Go on after the attempts that an earlier process made."""
@@ -136,36 +137,36 @@ class StoredAttemptLog:
 
     def started(self, number: int) -> Transaction | None:
         """Tell of the start: from attempt 2 on before the body runs, which may kill the process at once; else late."""
-        record = self._record(number, "started")
+        start = partial(self._record, number, "started", self._session.clock.now())
         if number > 1:
+            record = start()
             self._session.attempts.add(record)
             return Transaction(self._session, (record,))
-        self._late = (self._session.write_later(LONG_ATTEMPT_SECONDS, record), record)
+        self._late = (self._session.write_later(LONG_ATTEMPT_SECONDS, start), start)
         return None
 
     def finished(self) -> None:
         """Write no late start row any more; one that was written counts."""
         if self._late is not None:
-            handle, record = self._late
+            handle, start = self._late
             self._late = None
             if not handle.cancel():
-                self._session.attempts.add(record)
+                self._session.attempts.add(start())
 
     def failed(self, number: int, error: BaseException, wait_seconds: float) -> Transaction:
         """Tell of the failure and the deadline of the next attempt."""
-        record = self._record(number, "failed", error, wait_seconds)
+        record = self._record(number, "failed", self._session.clock.now(), error, wait_seconds)
         self._session.attempts.add(record)
         return Transaction(self._session, (record,))
 
     def close(self) -> None:
         """Write that the budget is used up, if any of it was written."""
         if self._session.attempts.of(self._key):
-            self._write(self._record(1, "closed"))
+            self._write(self._record(1, "closed", self._session.clock.now()))
 
     def _record(
-        self, number: int, state: str, error: BaseException | None = None, wait_seconds: float = 0.0
+        self, number: int, state: str, now: float, error: BaseException | None = None, wait_seconds: float = 0.0
     ) -> AttemptRecord:
-        now = self._session.clock.now()
         return AttemptRecord(
             key=self._key,
             name=self._name,

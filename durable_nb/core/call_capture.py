@@ -44,6 +44,8 @@ class CallCapture:
         self._full = call.full
         self._globals = Globals(call.code.writes, call.names)
         self._watch: CallWatch | None = None
+        # Where only atoms went in, the texts among them stay what they are.
+        self._texts = texts_in(call.given) if self._full is None else None
         if self._full is not None:
             self._states = States(self._full.graph, self._session.namespace)
 
@@ -59,7 +61,9 @@ class CallCapture:
 
     def _files_named(self) -> NamedFiles:
         """Return the files that the arguments and the literals of reached code name."""
-        literals, texts = self._call.code.paths, texts_in(self._call.given)
+        literals, texts = self._call.code.paths, self._texts
+        if texts is None:
+            texts = texts_in(self._call.given)
         return named_files([*literals, *texts], self._session.root) if literals or texts else ()
 
     def record(self, outcome: Outcome) -> StepRecord:
@@ -80,7 +84,8 @@ class CallCapture:
         modules = self._modules.changes()
         mutations = self._mutations(modules)
         rebound = self._globals.rebound()
-        self._check_recordable(mutations, [*rebound, *values_of(modules)], watch)
+        assigned = values_of(modules)
+        self._check_recordable(mutations, [*rebound, *assigned], watch)
         conditions = Conditions(watch, self._surroundings, ())
         advanced = self._advanced(watch)
         effects: dict[str, Any] = {"streams": {name: state for name, (_, state) in advanced.items()}}
@@ -90,7 +95,7 @@ class CallCapture:
         error = record_error(outcome.error) if outcome.error is not None else None
         payload = None
         if effects or error is None:
-            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound} | values_of(modules)
+            made = {"result": outcome.value, "changes": mutations.objects, "globals": rebound} | assigned
             payload = self._encode({"result": outcome.value, **effects} if effects else outcome.value, made)
         extra = conditions.extra(drawn=advanced.keys(), seeded=call.seeded)
         if effects:

@@ -6,16 +6,16 @@ import asyncio
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.contexts import Bound
 from durable_nb.values.files import watched_by, watches_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from durable_nb.core.passes import ScopePass
 
@@ -57,14 +57,9 @@ def step_status() -> StepStatus | None:
     return place.step if place is not None else None
 
 
-@contextmanager
-def at(place: Place | None) -> Iterator[None]:
-    """Run the ``with`` body at ``place``."""
-    token = _PLACE.set(place)
-    try:
-        yield
-    finally:
-        _PLACE.reset(token)
+def at(place: Place | None) -> Bound[Place | None]:
+    """Run a ``with`` body at ``place``."""
+    return Bound(_PLACE, place)
 
 
 def move_to(place: Place | None) -> None:

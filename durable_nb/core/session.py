@@ -131,10 +131,10 @@ class Session:
             found = self._arrivals = Arrivals(loop)
         return found
 
-    def write_later(self, seconds: float, record: Record) -> Cancellable:
-        """Write a record in ``seconds`` unless it is cancelled before."""
+    def write_later(self, seconds: float, make: Callable[[], Record]) -> Cancellable:
+        """Write what ``make`` returns in ``seconds`` unless it is cancelled before."""
         try:
-            return self.ledger.write_later(seconds, record)
+            return self.ledger.write_later(seconds, make)
         except StoreError:  # closed meanwhile by another thread: nothing will be written
             return _Nothing()
 

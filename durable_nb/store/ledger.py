@@ -21,7 +21,7 @@ from durable_nb.store.summary import SummaryFile
 from durable_nb.store.writer import Batch, Later, LogRow, Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -142,10 +142,10 @@ class Ledger(LedgerReader):
         self._check()
         self.writer.commit(self._batch(records))
 
-    def write_later(self, seconds: float, *records: Record) -> Later:
-        """Write records in so many seconds unless ``cancel()`` of what this returns comes first."""
+    def write_later(self, seconds: float, make: Callable[[], Record]) -> Later:
+        """Write what ``make`` returns then in so many seconds unless ``cancel()`` of what this returns comes first."""
         self._check()
-        return self.writer.submit_later(seconds, lambda: self._batch(records))
+        return self.writer.submit_later(seconds, lambda: self._batch((make(),)))
 
     def flush(self) -> None:
         """Return once everything written so far is durable.

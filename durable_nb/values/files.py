@@ -14,13 +14,13 @@ import os
 import stat
 import sys
 import tempfile
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from durable_nb.values import dependencies
+from durable_nb.values.contexts import Bound
 from durable_nb.values.dependencies import (
     FileDependency,
     Kind,
@@ -34,7 +34,7 @@ from durable_nb.values.file_events import EVENTS, what_happens
 from durable_nb.values.written import NOT_THERE, WrittenFile, appended, written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable
     from types import TracebackType
 
     from durable_nb.values.file_events import Action
@@ -241,22 +241,20 @@ class FileWatch:
 
     def reads(self) -> tuple[FileDependency, ...]:
         """Return what was read, as before the watched code's own writes; ask once it ended."""
-        token = _WATCHES.set(())
-        try:
+        if not self._seen:
+            return ()
+        with watched_by(()):
             # A file that was only named and then written is an output, whatever it held before.
             outputs = {spot for spot in self._only_named if spot[0] in self._written}
             return tuple(self._dependency(path, kind) for path, kind in list(self._seen) if (path, kind) not in outputs)
-        finally:
-            _WATCHES.reset(token)
 
     def left(self) -> tuple[WrittenFile, ...]:
         """Return the files that were written or removed, as they are now; ask once it ended."""
-        token = _WATCHES.set(())
-        try:
+        if not self._written:
+            return ()
+        with watched_by(()):
             found = (self._left(path, writing) for path, writing in list(self._written.items()))
             return tuple(each for each in found if each is not None)
-        finally:
-            _WATCHES.reset(token)
 
     def _left(self, path: str, writing: _Writing) -> WrittenFile | None:
         look = appended if writing.appending else written
@@ -359,11 +357,6 @@ def watches_here() -> tuple[FileWatch, ...]:
     return _WATCHES.get()
 
 
-@contextmanager
-def watched_by(watches: tuple[FileWatch, ...]) -> Iterator[None]:
-    """Let watches see the ``with`` body too: a thread's context begins empty."""
-    token = _WATCHES.set(watches)
-    try:
-        yield
-    finally:
-        _WATCHES.reset(token)
+def watched_by(watches: tuple[FileWatch, ...]) -> Bound[tuple[FileWatch, ...]]:
+    """Let watches see a ``with`` body too: a thread's context begins empty."""
+    return Bound(_WATCHES, watches)

@@ -149,7 +149,7 @@ FORK = """
     if child == 0:
         calls = (ledger.new_id, ledger.scopes, ledger.step_heads, ledger.flush, ledger.attempts, ledger.trust,
                  lambda: ledger.write(call(2)), lambda: ledger.commit(call(2)), lambda: ledger.load(1),
-                 lambda: ledger.write_later(0, call(2)), lambda: ledger.query("SELECT 1"),
+                 lambda: ledger.write_later(0, lambda: call(2)), lambda: ledger.query("SELECT 1"),
                  lambda: ledger.put_buffer(b"x"))
         refused = 0
         for each in calls:

@@ -120,8 +120,8 @@ def wait_for(ledger, count):
 
 def test_what_is_due_later_is_written_in_the_order_of_moments(ledger):
     """write_later writes each at its moment, also when a sooner one is added after a later one."""
-    slow = ledger.write_later(0.3, attempt(2))
-    ledger.write_later(0.05, attempt(1))
+    slow = ledger.write_later(0.3, lambda: attempt(2))
+    ledger.write_later(0.05, lambda: attempt(1))
     wait_for(ledger, 2)
     assert [each.number for each in ledger.attempts()] == [1, 2]
     assert slow.cancel() is False
@@ -129,12 +129,12 @@ def test_what_is_due_later_is_written_in_the_order_of_moments(ledger):
 
 def test_what_is_cancelled_is_never_written(ledger):
     """cancel() in time says True and nothing is written, then or at close."""
-    cancelled = ledger.write_later(0.05, attempt(1))
+    cancelled = ledger.write_later(0.05, lambda: attempt(1))
     assert cancelled.cancel() is True
     assert cancelled.cancel() is True
-    ledger.write_later(0.1, attempt(2))
+    ledger.write_later(0.1, lambda: attempt(2))
     wait_for(ledger, 1)
-    ledger.write_later(60, attempt(3))
+    ledger.write_later(60, lambda: attempt(3))
     assert [each.number for each in ledger.attempts()] == [2]
 
 
@@ -144,7 +144,7 @@ def test_a_loop_of_short_calls_wakes_the_writer_once(ledger, monkeypatch):
     put = ledger.writer._queue
     monkeypatch.setattr(ledger.writer, "_queue", _Counting(put, wakes))
     for number in range(1000):
-        ledger.write_later(30, attempt(number)).cancel()
+        ledger.write_later(30, lambda: attempt(number)).cancel()
     assert len(wakes) <= 2
 
 
