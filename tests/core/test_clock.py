@@ -105,3 +105,32 @@ def test_stop_ends_the_step_with_its_last_error(reopen, clock, runs):
     with pytest.raises(MaxStepRetriesExceeded), reopen():
         flaky()
     assert clock.waits == [1.0, 2.0]
+
+
+STOPPED = """
+import os, signal, sys, warnings
+from durable_nb import open_store, step
+from durable_nb.core.clock import Wake
+from durable_nb.testing import FakeClock
+
+clock = FakeClock(1000)
+clock.on_wait = Wake.stop if sys.argv[1] == "stop" else lambda _: os.kill(os.getpid(), signal.SIGKILL)
+
+@step(retries_allowed=True, max_attempts=3)
+def flaky():
+    print("ran")
+    raise ValueError("fail")
+
+with warnings.catch_warnings(record=True) as told, open_store("s.duckdb", clock=clock):
+    try:
+        flaky()
+    except ValueError as error:
+        print(error, *(each.message for each in told), sep=": ")
+"""
+
+
+def test_stop_before_an_attempt_of_this_process(run_script):
+    """A call that a killed process left in its backoff is stopped there: nothing of it runs, and the user is told."""
+    assert run_script(STOPPED, "die", env={"PYTHONUNBUFFERED": "1"}) == (-9, ["ran"])
+    told = "fail: step flaky was not recorded: it was stopped before an attempt of it began"
+    assert run_script(STOPPED, "stop") == (0, [told])
