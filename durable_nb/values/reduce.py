@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 from durable_nb.errors import FingerprintError
 from durable_nb.values import arrays
 from durable_nb.values.budget import Budget, TooLargeError, weighed
-from durable_nb.values.closed_files import FILES, closed_file
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
 from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_names
 from durable_nb.values.modules import is_local, module_fingerprint
-from durable_nb.values.ordering import sort_key
 from durable_nb.values.registry import registry
+from durable_nb.values.standard import STANDARD
 from durable_nb.values.stateless import alike_parts, client_parts, refuse_state
 from durable_nb.values.unreadable import CannotReduceError
 
@@ -173,7 +172,7 @@ class Reducer:
         hook = save_hook(kind)
         if hook is not None:
             return lambda obj: ("saved", kind, hook.saved(obj))
-        for table in (DEFINITIONS, _EXACT):
+        for table in (DEFINITIONS, STANDARD):
             if kind in table:
                 reduce = table[kind]
                 return lambda obj: reduce(self, obj)
@@ -302,65 +301,6 @@ def _enum(member: Any) -> Parts:
     return ("=enum", type(member), name if name is not None else member._value_)
 
 
-def _set(reducer: Reducer, value: Any) -> Parts:
-    return (type(value).__name__, *_sorted(reducer, value))
-
-
-def _frozenset(reducer: Reducer, value: Any) -> Parts:
-    return ("=frozenset", *_sorted(reducer, value))
-
-
-def _sorted(reducer: Reducer, value: Any) -> list[object]:
-    kinds = set(map(type, value))
-    if len(kinds) == 1 and not kinds.isdisjoint({str, int, bytes}):
-        return sorted(value)
-    return sorted(value, key=lambda element: sort_key(reducer, element))
-
-
-def _zoned(_: Reducer, value: Any) -> Parts:
-    packed = value.replace(tzinfo=None).__reduce_ex__(5)[1][0]
-    return ("=zoned", type(value).__name__, packed, value.tzinfo)
-
-
-def _path(_: Reducer, value: Any) -> Parts:
-    return ("=path", type(value).__name__, str(value))
-
-
-def _bytearray(_: Reducer, value: bytearray) -> Parts:
-    return ("bytearray", arrays.digest(memoryview(value)))
-
-
-def _mapping(_: Reducer, value: Any) -> Parts:
-    extra = getattr(value, "default_factory", None)
-    return ("mapping", type(value), extra, dict(value))
-
-
-def _deque(_: Reducer, value: Any) -> Parts:
-    return ("sequence", type(value), value.maxlen, list(value))
-
-
-def _partial(_: Reducer, value: Any) -> Parts:
-    return ("partial", type(value), value.func, value.args, value.keywords, value.__dict__)
-
-
-def _pattern(_: Reducer, value: Any) -> Parts:
-    return ("=pattern", value.pattern, value.flags)
-
-
-def _slice(_: Reducer, value: slice) -> Parts:
-    return ("=slice", value.start, value.stop, value.step)
-
-
-def _file(_: Reducer, value: Any) -> Parts:
-    for name in ("stdin", "stdout", "stderr"):
-        if value is getattr(sys, name) or value is getattr(sys, f"__{name}__"):
-            return ("=stdio", name)
-    described = closed_file(value)
-    if described is None:
-        raise CannotReduceError(".".join(class_name(type(value))), "an open file has a position in this process only")
-    return ("closed file", type(value), *described)
-
-
 def _numpy_stream() -> object:
     loaded = sys.modules.get("numpy.random.mtrand")
     return getattr(loaded, "_rand", _Plain)
@@ -369,34 +309,3 @@ def _numpy_stream() -> object:
 def _first_line(error: Exception) -> str:
     text = str(error).partition("\n")[0]
     return text or type(error).__name__
-
-
-def _exact() -> dict[type, Callable[[Reducer, Any], Parts]]:
-    import collections
-    import datetime as dt
-    import functools
-    import pathlib
-    import re
-
-    return {
-        set: _set,
-        frozenset: _frozenset,
-        bytearray: _bytearray,
-        dt.datetime: _zoned,
-        dt.time: _zoned,
-        collections.OrderedDict: _mapping,
-        collections.defaultdict: _mapping,
-        collections.Counter: _mapping,
-        collections.deque: _deque,
-        functools.partial: _partial,
-        re.Pattern: _pattern,
-        slice: _slice,
-        pathlib.PurePosixPath: _path,
-        pathlib.PureWindowsPath: _path,
-        pathlib.PosixPath: _path,
-        pathlib.WindowsPath: _path,
-        **dict.fromkeys(FILES, _file),
-    }
-
-
-_EXACT: Final = _exact()
