@@ -10,6 +10,7 @@ from durable_nb.core.reached import DEFINITIONS
 from durable_nb.values.callkey import FUNCTION
 from durable_nb.values.codediff import CodeDiff, code_diff
 from durable_nb.values.sources import MODULE_MARK
+from durable_nb.values.summary import of_other_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -75,7 +76,7 @@ class _Comparison:
 
     def _input(self, was: InputRecord, now: InputRecord) -> Change:
         name, via = _shown(now.name), _via(now)
-        if now.type == "module" and was.summary != now.summary and was.summary and now.summary:
+        if was.type == now.type and of_other_version(was.summary, now.summary):
             return PackageChange(name, was.summary, now.summary)
         if now.type == "module":
             return ModuleChange(name, loaded=True, diff=_modules(*self._texts(was, now)), via=via)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import xxhash
 
 from durable_nb.values.frames import arrow_parts, frame_parts, index_parts, polars_parts
-from durable_nb.values.kinds import class_name
+from durable_nb.values.kinds import class_name, data_kind
 from durable_nb.values.unreadable import CannotReduceError
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _ndarray(_: Any, array: Any) -> Parts:
     parts = array_parts(array)
     if (module, name) == ("numpy", "ndarray"):
         return parts
-    return ("subarray", kind, parts)
+    return ("subarray", data_kind(kind), parts)
 
 
 def _numpy_subclass(reducer: Any, array: Any) -> Parts:
@@ -191,7 +191,7 @@ def _masked(_: Any, array: Any) -> Parts:
         fill = np.ma.empty(0, array.dtype).fill_value
     return (
         "masked",
-        type(array),
+        data_kind(type(array)),
         array_parts(array.data),
         array_parts(np.ma.getmaskarray(array)),
         array_parts(np.asarray(fill)),
@@ -238,7 +238,7 @@ def _tensor(_: Any, tensor: Any) -> Parts:
     flat = plain.cpu().contiguous().reshape(-1).view(sys.modules["torch"].uint8)
     return (
         "tensor",
-        type(tensor),
+        data_kind(type(tensor)),
         str(tensor.dtype),
         tuple(tensor.shape),
         bool(tensor.requires_grad),

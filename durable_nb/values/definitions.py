@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from durable_nb.values.code import code_digest
 from durable_nb.values.kinds import class_dict, class_name, found_by_name
+from durable_nb.values.modules import is_standard, package_version
 from durable_nb.values.unreadable import CannotReduceError
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class Collector(Protocol):
 
 
 def function_parts(collector: Collector, func: types.FunctionType) -> Parts:
-    """Return the parts of a function: code, live defaults, closure and attributes; the name when installed."""
+    """Return the parts of a function: code, live defaults, closure and attributes; name and version when installed."""
     if found_by_name(func.__module__, func.__qualname__, func):
-        return ("=function", func.__module__, func.__qualname__)
+        return _named("=function", func.__module__, func.__qualname__)
     attributes = func.__dict__
     if "registry" in attributes and func.__code__.co_filename == functools.__file__:
         # singledispatch: its closure also holds a cache of weak references.
@@ -72,15 +73,25 @@ def function_parts(collector: Collector, func: types.FunctionType) -> Parts:
         func.__closure__,
         attributes,
         _annotations(func),
+        # What a package's decorator made: the rest of the package is not looked at.
+        package_version(str(func.__globals__.get("__name__"))),
     )
 
 
+def _named(tag: str, module: str, qualname: str) -> Parts:
+    return (tag, module, qualname, package_version(module))
+
+
 def class_parts(collector: Collector, kind: type) -> Parts:
-    """Return the parts of a class: bases and attributes, or its name when it is built in or installed."""
+    """Return the parts of a class: bases and attributes, or name and version when it is built in or installed.
+
+    The version counts in values of the class, too: their methods are the package's code. Not so in the standard
+    library, which is in every value, and whose version is a part of all code anyway.
+    """
     del collector
     module, qualname = class_name(kind)
     if not kind.__flags__ & _HEAP_TYPE or found_by_name(module, qualname, kind):
-        return ("=class", module, qualname)
+        return ("=class", module, qualname) if is_standard(module) else _named("=class", module, qualname)
     own = class_dict(kind)
     members = own.get("_member_map_")
     values: dict[str, Any] = {}
@@ -117,7 +128,7 @@ def _annotations(func: types.FunctionType) -> object:
 def _builtin(_: Collector, func: Any) -> Parts:
     owner = func.__self__
     if owner is None or isinstance(owner, types.ModuleType):
-        return ("=builtin", func.__module__, func.__qualname__)
+        return _named("=builtin", str(func.__module__), func.__qualname__)
     if owner is random._inst:  # noqa: SLF001 - the stream itself is recorded apart
         return ("=builtin", "random", func.__name__)
     return ("bound", func.__name__, owner)
@@ -150,7 +161,7 @@ def _cached_property(_: Collector, value: Any) -> Parts:
 def _lru_cache(_: Collector, value: Any) -> Parts:
     attributes = value.__dict__
     if found_by_name(attributes.get("__module__"), attributes.get("__qualname__"), value):
-        return ("=function", attributes["__module__"], attributes["__qualname__"])
+        return _named("=function", attributes["__module__"], attributes["__qualname__"])
     inner = attributes.get("__wrapped__")
     if inner is None:
         raise CannotReduceError("functools._lru_cache_wrapper", "it has no __wrapped__ function")

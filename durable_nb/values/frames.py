@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import xxhash
 
-from durable_nb.values.kinds import class_name, mro_names
+from durable_nb.values.kinds import class_name, data_kind, mro_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def frame_parts(array_parts: Callable[[Any], Parts], frame: Any) -> Parts:
         for place, column in zip(places, _columns(array_parts, block.values, len(places)), strict=True):
             columns[place] = column
     axes = tuple(index_parts(array_parts, axis) for axis in manager.axes)
-    return ("frame", type(frame), axes, columns, state)
+    return ("frame", data_kind(type(frame)), axes, columns, state)
 
 
 def frame_memory(frame: Any) -> list[Any]:
@@ -177,4 +177,4 @@ def polars_parts(reducer: Any, value: Any) -> Parts:
     """Return the parts of a polars frame or series: its type and a digest of what it pickles as."""
     del reducer
     state = value.__getstate__()
-    return ("polars", type(value), state if type(state) is not bytes else xxhash.xxh3_128_digest(state))
+    return ("polars", data_kind(type(value)), state if type(state) is not bytes else xxhash.xxh3_128_digest(state))

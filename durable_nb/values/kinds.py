@@ -101,6 +101,15 @@ def class_name(kind: type) -> tuple[str, str]:
     return (module if type(module) is str else "?", qualname)
 
 
+def data_kind(kind: type) -> type | tuple[str, str]:
+    """Return what stands for the class of an array or a table: the name alone of an installed one.
+
+    Such values are data, as lists are: a new version of their package makes no other values of them.
+    """
+    name = class_name(kind)
+    return name if found_by_name(*name, kind) else kind
+
+
 def mro_names(kind: type) -> Iterable[str]:
     """Yield ``module.qualname`` of a class and its bases, nearest first."""
     for base in type.__dict__["__mro__"].__get__(kind):

@@ -101,10 +101,12 @@ def module_fingerprint(module: types.ModuleType) -> bytes:
 def module_version(module: types.ModuleType) -> str:
     """Return name and version of an installed module or the standard library; "" for a local one."""
     name = str(module.__dict__.get("__name__"))
-    if is_local(name):
-        return ""
-    version = _version(module, name)
-    return version if " " in version else f"{name.partition('.')[0]} {version}"
+    return "" if is_local(name) else _named_version(name)
+
+
+def package_version(module_name: str) -> str:
+    """Return name and version of the package that a module is of; "" for a local one, builtins and durable_nb."""
+    return "" if _top(module_name) in _OWN or is_local(module_name) else _named_version(module_name)
 
 
 def is_local(module_name: str) -> bool:
@@ -177,7 +179,7 @@ def local_modules(module: types.ModuleType) -> dict[str, types.ModuleType]:
 def _transitive(module: types.ModuleType) -> Iterator[bytes]:
     name = str(module.__dict__.get("__name__"))
     if not is_local(name):
-        yield f"{name} {_version(module, name)}".encode()
+        yield f"{name} {_version(name)}".encode()
         return
     for local_name, local in sorted(local_modules(module).items()):
         yield local_name.encode()
@@ -327,15 +329,31 @@ def _size_and_time(source: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _version(module: types.ModuleType, name: str) -> str:
-    top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top in sys.builtin_module_names:
+def _top(module_name: str) -> str:
+    return module_name.partition(".")[0]
+
+
+def _named_version(module_name: str) -> str:
+    version = _version(module_name)
+    return version if " " in version else f"{_top(module_name)} {version}"
+
+
+def is_standard(module_name: str) -> bool:
+    """Tell whether a module is of the standard library."""
+    top = _top(module_name)
+    return top in sys.stdlib_module_names or top in sys.builtin_module_names
+
+
+def _version(name: str) -> str:
+    if is_standard(name):
         return f"python {platform.python_version()}"
-    root = sys.modules.get(top, module)
-    declared = vars(root).get("__version__")
+    top = _top(name)
+    names = getattr(sys.modules.get(top), "__dict__", {})
+    declared = names.get("__version__")
     if type(declared) is str:
         return declared
-    return _distribution_version(top)
+    # Cython registers a module for its types that nobody can import, and that no distribution has.
+    return "unknown" if names.get("__spec__", names) is None else _distribution_version(top)
 
 
 @cache

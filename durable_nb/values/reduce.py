@@ -19,7 +19,7 @@ from durable_nb.values.budget import Budget, TooLargeError, weighed
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
 from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_names
-from durable_nb.values.modules import is_local, module_fingerprint
+from durable_nb.values.modules import is_local, module_fingerprint, package_version
 from durable_nb.values.registry import registry
 from durable_nb.values.standard import STANDARD
 from durable_nb.values.stateless import alike_parts, client_parts, refuse_state
@@ -235,7 +235,8 @@ class Reducer:
             home = getattr(obj, "__module__", None)
             # Cython's own types are found in no module: by name, since their attributes are Cython's affair.
             own = kind if is_local(class_name(kind)[0]) and class_name(kind)[0] in sys.modules else class_name(kind)
-            return ("=global", own, home if type(home) is str else None, reduced)
+            home = home if type(home) is str else None
+            return ("=global", own, home, reduced, package_version(home or class_name(kind)[0]))
         call, args, state, items, pairs, setter = (*reduced, None, None, None, None)[:6]
         if call is copyreg.__newobj__ and args == (kind,) and not (items or pairs or setter):  # type: ignore[attr-defined]
             return self._object(obj, kind, state)

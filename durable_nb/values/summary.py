@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 
-from durable_nb.values.modules import module_version
+from durable_nb.values.kinds import class_name
+from durable_nb.values.modules import is_standard, module_version, package_version
 
 MAX_TEXT = 80
 
@@ -31,14 +32,31 @@ def summarise(value: object) -> Summary:
         return Summary(name, f"{len(value):,} items", sys.getsizeof(value))  # type: ignore[arg-type]
     if kind is ModuleType:
         return Summary("module", module_version(value), 0)  # type: ignore[arg-type]
-    return _of_library(value, name)
+    return _of_library(value, name) or Summary(name, _version(value), 0)
 
 
-def _of_library(value: object, name: str) -> Summary:
+def of_other_version(was: str, now: str) -> bool:
+    """Tell whether two texts, of one value at two times, are of one package in two versions."""
+    texts = (was.split(" "), now.split(" "))
+    (package, *_), (other, *_) = texts
+    return was != now and package == other and package[:1].isalpha() and {*map(len, texts)} == {2}
+
+
+def _version(value: object) -> str:
+    """Return name and version of the installed package that a definition is of, or the class of a value."""
+    if isinstance(value, type):
+        return package_version(class_name(value)[0])
+    if isinstance(value, FunctionType | BuiltinFunctionType):
+        return package_version(str(value.__module__))
+    home = class_name(type(value))[0]
+    return "" if is_standard(home) else package_version(home)
+
+
+def _of_library(value: object, name: str) -> Summary | None:
     """Describe numpy, pandas, polars and arrow values: their ``shape`` and ``nbytes`` are plain attributes."""
     root = name.partition(".")[0]
     if root not in ("numpy", "pandas", "polars", "pyarrow", "torch"):
-        return Summary(name, "", 0)
+        return None
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     text = " × ".join(f"{each:,}" for each in shape) if shape is not None else ""
     text = f"{text} {dtype}".strip() if dtype is not None else text

@@ -346,10 +346,69 @@ def test_what_lies_outside_of_the_notebook(tmp_path):
         assert said(kernel, use, "cell-1") == "↻ running use again: tinypkg changed (tinypkg 1.0 → tinypkg 2.0)"
 
 
-def install(site, version):
+PACKAGE = """
+LEVEL = {0}
+def one(): return LEVEL
+class One:
+    def one(self): return LEVEL
+def shift(f): return lambda x: f(x) + LEVEL
+"""
+BY_NAME = (
+    "import sys; sys.path.insert(0, 'env/site-packages')\nfrom tinypkg import one, One, shift\nalias = [one]\n"
+    "made = One()\nclass Two(One): pass\n@shift\ndef shifted(x): return x\ndef helper(): return one()"
+)
+
+
+@pytest.mark.parametrize(
+    ("called", "named"),
+    [
+        ("one()", "one"),
+        ("One().one()", "One"),
+        ("made.one()", "made"),
+        ("helper()", "one"),
+        ("alias[0]()", ""),
+        ("Two().one()", ""),
+        ("shifted(0)", ""),
+    ],
+)
+def test_an_upgraded_package(upgraded, called, named):
+    """What a package defines counts with its version, however a step came by it; and the version is named."""
+    line, value = upgraded[called]
+    assert value == "2"
+    assert line.startswith("↻ running ")
+    assert not named or line.endswith(f" again: {named} changed (tinypkg 1.0 → tinypkg 2.0)")
+
+
+def test_data_do_not_change_with_a_version(upgraded):
+    """A value that has nothing to do with the upgraded package is as it was."""
+    line, _ = upgraded["data.sum()"]
+    assert line.startswith("↻ replayed ")
+
+
+@pytest.fixture(scope="module")
+def upgraded(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("upgraded")
+    calls = ["one()", "One().one()", "made.one()", "helper()", "alias[0]()", "Two().one()", "shifted(0)", "data.sum()"]
+    steps = [f"%%step s{number}\nr{number} = {call}" for number, call in enumerate(calls)]
+    found = {}
+    install(folder / "env" / "site-packages", "1.0", PACKAGE.format(1))
+    with kernel_in(folder) as kernel:
+        setup = [BY_NAME, "import pandas as pd; data = pd.DataFrame({'x': [1]})"]
+        run(kernel, [*setup, *steps])
+        kernel.kill()
+        install(folder / "env" / "site-packages", "2.0", PACKAGE.format(2))
+        kernel.restart()
+        run(ready(kernel), setup)
+        for number, call in enumerate(calls):
+            line = said(kernel, steps[number], f"cell-{number + 2}")
+            found[call] = (line, kernel.run(f"print(r{number})", "value").text.strip())
+    return found
+
+
+def install(site, version, text="def one():\n    return 1\n"):
     """Install a tiny package of a version, as pip leaves it."""
     (site / "tinypkg").mkdir(parents=True, exist_ok=True)
-    (site / "tinypkg" / "__init__.py").write_text("def one():\n    return 1\n")
+    (site / "tinypkg" / "__init__.py").write_text(text)
     for old in site.glob("*.dist-info/METADATA"):
         old.unlink()
         old.parent.rmdir()
