@@ -30,6 +30,7 @@ from durable_nb.values.callkey import ARGS, FUNCTION, KWARGS
 from durable_nb.values.files import watched_by, watches_here
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode
+from durable_nb.values.tree import unknown_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,7 +122,7 @@ class StepCall:
         self.code = self.step.code(found.reach) if found.full is None else StepCode(self.step.func, found.reach)
         self.unrecordable = self.unrecordable or self.changed_session() or ""
         if self.code.dynamic:
-            self.unrecordable = f"it calls {self.code.dynamic}(), so what it reads cannot be known"
+            self.unrecordable = unknown_reads({self.code.dynamic})
         return found.digest
 
     def changed_session(self) -> str | None:

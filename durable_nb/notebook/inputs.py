@@ -16,6 +16,7 @@ from durable_nb.notebook.namespace import CONSTANT_NAMES, Namespace
 from durable_nb.values.dependencies import named_files
 from durable_nb.values.fingerprint import Fingerprints, fingerprint_roots
 from durable_nb.values.imports import imported
+from durable_nb.values.tree import unknown_reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -128,7 +129,7 @@ def _unknowable(code: CellCode, namespace: Namespace, found: Fingerprints, *, dy
         return f"from {min(code.star_imports)} import * binds names that cannot be known: import them by name"
     dynamic = code.dynamic.union(*(facts.dynamic for facts in found.facts))
     if dynamic and not dynamic_is_declared:
-        return f"it calls {min(dynamic)}(), so what it reads cannot be known: name it with --inputs NAME"
+        return f"{unknown_reads(dynamic)}: name it with --inputs NAME"
     internal = {name for name in code.reads if not namespace.is_user(name) and name in namespace.names}
     odd = sorted(internal - CONSTANT_NAMES - vars(builtins).keys())
     if odd:

@@ -262,7 +262,7 @@ def _compute_facts(code: CodeType) -> CodeFacts:
 
 def _dynamic(codes: list[CodeType], reads: frozenset[str], imports: frozenset[str], texts: set[str]) -> frozenset[str]:
     attributes = {name for nested in codes for name in nested.co_names}
-    found = (reads & DYNAMIC_NAMES) | (attributes & DYNAMIC_ATTRIBUTES)
+    found = (reads & DYNAMIC_NAMES) | ((attributes | texts) & DYNAMIC_ATTRIBUTES)
     if "get_ipython" in reads:
         found |= {f"get_ipython().{name}" for name in attributes & SHELL_ATTRIBUTES}
     if "builtins" in imports | reads:

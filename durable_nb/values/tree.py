@@ -21,13 +21,15 @@ _PATH_SIGNS = frozenset("/\\.*")
 DYNAMIC_NAMES = frozenset({"eval", "exec", "globals"})
 # These read the module's names only when called without arguments outside of a function.
 _SCOPE_READERS = frozenset({"locals", "vars", "dir"})
-DYNAMIC_ATTRIBUTES = frozenset({"user_ns", "user_global_ns", "user_module"})
+# The notebook's names by way of the shell, of a frame, or of any function; also as text, for `getattr`.
+DYNAMIC_ATTRIBUTES = frozenset({"user_ns", "user_global_ns", "user_module", "f_globals", "f_locals", "__globals__"})
 SHELL_ATTRIBUTES = frozenset({"ev", "ex", "run_cell", "run_cell_async", "run_code", "push"})
 # What notebooks call the shell: `ip = get_ipython()`.
 _SHELLS = frozenset({"ip", "ipython", "shell"})
-_DYNAMIC_MAGICS = frozenset({"rerun", "recall", "macro", "store", "pylab"})
+_DYNAMIC_MAGICS = frozenset({"rerun", "recall", "macro", "store", "pylab", "who", "who_ls", "whos"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _MAIN = "__main__"
+_DYNAMIC_TEXTS = DYNAMIC_ATTRIBUTES | {_MAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,13 @@ def tree_facts(tree: ast.AST, *, skip: Collection[ast.AST] = ()) -> TreeFacts:
     paths |= {text for text in spoken if looks_like_path(text, bare=True)}
     paths |= {word for text in spoken for word in quoted_paths(text)}
     return TreeFacts(frozenset(mentions), frozenset(_dynamic(tree, nodes)), frozenset(paths))
+
+
+def unknown_reads(dynamic: Collection[str]) -> str:
+    """Say that what code reads cannot be known, and by which of the dynamic means that it has."""
+    name = min(dynamic)
+    how = f"reads {name}" if name in _DYNAMIC_TEXTS else f"runs {name}" if name[0] == "%" else f"calls {name}()"
+    return f"it {how}, so what it reads cannot be known"
 
 
 def identifiers(text: str) -> set[str]:
@@ -196,8 +205,8 @@ def _dynamic(tree: ast.AST, nodes: list[ast.AST]) -> Iterator[str]:
             yield from _dynamic_attribute(node)
         elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from _dynamic_import(node)
-        elif isinstance(node, ast.Constant) and node.value == _MAIN and id(node) not in compared:
-            yield _MAIN
+        elif isinstance(node, ast.Constant) and node.value in _DYNAMIC_TEXTS and id(node) not in compared:
+            yield str(node.value)
         elif isinstance(node, ast.Call):
             yield from _dynamic_magic(node)
     yield from _scope_readers(tree)

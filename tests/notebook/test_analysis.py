@@ -353,6 +353,11 @@ def test_paths(source: str, expected: set[str]) -> None:
         ("%run script.py", ""),
         ("import builtins\nbuiltins.exec(c)", "exec"),
         ("%%time\nexec(c)", "exec"),
+        ("inspect.currentframe().f_globals['x']", "f_globals"),
+        ("f.__globals__['x']", "__globals__"),
+        ("getattr(f, '__globals__')['x']", "__globals__"),
+        ("inspect.currentframe().f_lineno", ""),
+        ("%whos", "%whos"),
     ],
 )
 def test_dynamic(source: str, expected: str) -> None:

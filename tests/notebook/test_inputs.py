@@ -68,6 +68,8 @@ def test_a_text_never_makes_a_cell_unknowable(read):
     [
         (["x = eval('1')"], "it calls eval(), so what it reads cannot be known: name it with --inputs NAME"),
         (["def f(): return globals()", "f()"], "it calls globals()"),
+        (["x = (lambda: 0).__globals__['y']"], "it reads __globals__, so what it reads cannot be known"),
+        (["%whos"], "it runs %whos, so what"),
         (["from os import *"], "from os import * binds names that cannot be known"),
         (["5", "x = _"], "it reads _, which changes with every cell that runs"),
         (["5", "x = Out[1]"], "it reads Out, which changes"),

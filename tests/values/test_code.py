@@ -295,6 +295,9 @@ def test_global_names(source: str, reads: str, writes: str, imports: str) -> Non
         ("def f(): return sys.modules['__main__']", {"__main__"}),
         ("def f():\n  if __name__ == '__main__': g()", set()),
         ("def f(): get_ipython().run_cell(x)", {"get_ipython().run_cell"}),
+        ("def f(): return sys._getframe(1).f_locals", {"f_locals"}),
+        ("def f(): return f.__globals__", {"__globals__"}),
+        ("def f(): return getattr(frame, 'f_globals')", {"f_globals"}),
     ],
 )
 def test_dynamic(source: str, expected: set[str]) -> None:
