@@ -19,6 +19,7 @@ from durable_nb.values.budget import Budget, TooLargeError, weighed
 from durable_nb.values.definitions import DEFINITIONS, class_parts
 from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save_hook
 from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_names
+from durable_nb.values.left_out import LEFT_OUT, left_out, own_names
 from durable_nb.values.modules import is_local, module_fingerprint, package_version
 from durable_nb.values.registry import registry
 from durable_nb.values.standard import STANDARD
@@ -176,7 +177,8 @@ class Reducer:
             if kind in table:
                 reduce = table[kind]
                 return lambda obj: reduce(self, obj)
-        return self._plan_by_base(kind)
+        plan, handled = self._plan_by_base(kind), own_names(kind)
+        return plan if handled is None else _with_left_out(plan, handled)
 
     def _plan_by_base(self, kind: type) -> Callable[[Any], Parts]:  # noqa: PLR0911 - a table of cases
         if issubclass(kind, type):
@@ -258,6 +260,14 @@ class Reducer:
         if type(state) is tuple and len(state) == len(_PAIR) and type(state[1]) is dict:
             return ("slotted", kind, *state)
         return ("state", kind, state)
+
+
+def _with_left_out(plan: Callable[[Any], Parts], own: frozenset[str]) -> Callable[[Any], Parts]:
+    def reduce(obj: Any) -> Parts:
+        parts, lost = plan(obj), left_out(obj, own)
+        return (*parts, LEFT_OUT, lost) if lost and parts[0][0] != "=" else parts
+
+    return reduce
 
 
 def _flat(parts: Iterable[Any]) -> list[Any]:

@@ -24,6 +24,7 @@ from cloudpickle import cloudpickle as cp
 from durable_nb.values import rebuild
 from durable_nb.values.closed_files import closed_file
 from durable_nb.values.hooks import save_hook
+from durable_nb.values.left_out import left_out, own_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -370,8 +371,15 @@ def choose(kind: type) -> Any:
         return _as_hook_says(hook)
     if kind in _EXACT:
         return _EXACT[kind]
-    for base in kind.__mro__:
-        reducer = _BY_NAME.get(f"{base.__module__}.{base.__qualname__}")
-        if reducer is not None:
-            return reducer
-    return None
+    names = (_BY_NAME.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
+    reducer, own = next(filter(None, names), None), own_names(kind)
+    return reducer if own is None else _complete(reducer, own)
+
+
+def _complete(reducer: Any, own: frozenset[str]) -> Callable[[PicklerState, Any], Any]:
+    def reduce(pickler: PicklerState, obj: Any) -> Any:
+        for name in left_out(obj, own):
+            raise Refused(obj, f"its pickle leaves out the attribute {name}")
+        return NotImplemented if reducer is None else reducer(pickler, obj)
+
+    return reduce

@@ -48,11 +48,6 @@ _DATABASE: Final = Registration(stateless=True, database=True, default=True)
 _ALIKE_NAMES: Final = (
     "_thread.lock",
     "_thread.RLock",
-    "threading.Condition",
-    "threading.Event",
-    "threading.Semaphore",
-    "threading.Barrier",
-    "threading._RLock",
     "asyncio.locks.Lock",
     "asyncio.locks.Event",
     "asyncio.locks.Condition",

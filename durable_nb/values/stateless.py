@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.values.addresses import address_of
 from durable_nb.values.databases import address, in_memory, open_transaction
-from durable_nb.values.kinds import attributes_of, class_name
+from durable_nb.values.kinds import attributes_of, class_name, mro_names
 from durable_nb.values.registry import registry
 from durable_nb.values.unreadable import CannotReduceError
 
@@ -15,10 +15,20 @@ if TYPE_CHECKING:
 
 Parts = tuple[Any, ...]
 
+_LOCKS: Final = frozenset({"_thread.lock", "_thread.RLock"})
+
 
 def alike_parts(obj: Any) -> Parts:
-    """Return the parts of a lock, a logger or a pool: its type alone."""
-    return ("=stateless", *class_name(type(obj)))
+    """Return the parts of a lock or a pool: its type, and whether a lock is held or an event is set."""
+    return ("stateless", *class_name(type(obj)), *_held(obj))
+
+
+def _held(obj: Any) -> list[str]:
+    """Return the state of a lock as its text shows it: an RLock cannot be asked before Python 3.14."""
+    names = set(mro_names(type(obj)))
+    if not names.isdisjoint(_LOCKS):
+        return ["locked"] if repr(obj).startswith("<locked") else []
+    return [repr(obj).partition("[")[2]] if any(name.startswith("asyncio.locks.") for name in names) else []
 
 
 def client_parts(obj: Any, provenance: Callable[[object], bytes] | None) -> Parts:

@@ -10,6 +10,7 @@ from durable_nb.values.frames import frame_memory
 from durable_nb.values.graph import path_of
 from durable_nb.values.inplace import FORMS, UNCHANGING, form_of
 from durable_nb.values.kinds import ATOMS, is_atom
+from durable_nb.values.left_out import LEFT_OUT
 from durable_nb.values.reduce import Reducer
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class States:
             else:
                 after = reducer(obj)
                 changed = not _same(before, after)
+                if before[-2:-1] == (LEFT_OUT,) or after[-2:-1] == (LEFT_OUT,):
+                    form = None
                 if changed and form == "frame" and self._only_values_changed(obj, before, after):
                     form = "frame values"
             if changed:

@@ -40,6 +40,16 @@ RUNS = {
     "dtype": ("a = np.arange(3)", "a = np.arange(3).astype('i4')", "str(a.dtype)"),
     "column_order": ("a = pd.DataFrame({'x': [1], 'y': [2]})", "a = pd.DataFrame({'y': [2], 'x': [1]})", "list(a)"),
     "frame_attrs": ("a = pd.DataFrame({'x': [1]})", "a = pd.DataFrame({'x': [1]})\na.attrs['u'] = 1", "dict(a.attrs)"),
+    "frame_attribute": (
+        "a = pd.DataFrame({'x': [1]})\na.note = 1",
+        "a = pd.DataFrame({'x': [1]})\na.note = 2",
+        "a.note",
+    ),
+    "held_lock": (
+        "import threading\na = threading.Lock()",
+        "import threading\na = threading.Lock()\na.acquire()",
+        "a.locked()",
+    ),
     "categories": (
         "a = pd.Series(pd.Categorical(['x'], ['x']))",
         "a = pd.Series(pd.Categorical(['x'], ['x', 'y']))",

@@ -37,6 +37,8 @@ CHANGED = {
     "random": ("x = random.Random(1)", "drawn = x.random()", "(drawn, x.random())"),
     "iterator": ("x = iter([1, 2, 3])", "drawn = next(x)", "(drawn, list(x))"),
     "cycle": ("x = [1]\nx.append(x)", "x[0] = 2", "(x[0], x[1] is x)"),
+    "queue": ("import queue\nx = queue.Queue()", "x.put([1])", "(list(x.queue), x.unfinished_tasks)"),
+    "event": ("import threading\nx = threading.Event()", "x.set()", "x.is_set()"),
 }
 
 
@@ -105,6 +107,38 @@ CASES = {
         """,
         "2",
         runs={"no_restorer": "a c_int in its inputs could not be changed as recorded"},
+    ),
+    "lock": Case(
+        """
+        import threading
+        guard = threading.Lock()
+        # %%
+        %%step lock
+        guard.acquire()
+        # %%
+        print(guard.locked())
+        """,
+        "True",
+        runs={"lock": "it changed guard in place, and a lock cannot be changed back in place"},
+    ),
+    "left_out": Case(
+        """
+        table = pd.DataFrame({'a': [1]})
+        # %%
+        %%step left_out
+        table.note = 'all of it'
+        # %%
+        %%step left_out_made
+        other = pd.DataFrame({'a': [1]})
+        other.note = 'only a part'
+        # %%
+        print(table.note, other.note)
+        """,
+        "all of it only a part",
+        runs={
+            "left_out": "it changed table in place, and a DataFrame cannot be changed back in place",
+            "left_out_made": "other: pandas.DataFrame: its pickle leaves out the attribute note",
+        },
     ),
     # -- row 3, across steps
     "across": Case(
@@ -243,7 +277,7 @@ def stories(tmp_path_factory):
     return play(tmp_path_factory.mktemp("mutation"), CASES)
 
 
-@pytest.mark.parametrize("name", [*CHANGED, "alias_names", "changed_twice", "no_restorer"])
+@pytest.mark.parametrize("name", [*CHANGED, "alias_names", "changed_twice", "no_restorer", "lock", "left_out"])
 def test_row_2_mutation(stories, name):
     """Row 2: an input that was changed in place is changed again, in the live object: every reference sees it."""
     holds(CASES[name], stories[name])

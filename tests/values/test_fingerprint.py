@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import copy
 import datetime as dt
@@ -22,6 +23,7 @@ import types
 import uuid
 import zoneinfo
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,9 @@ from hypothesis import strategies as st
 
 from durable_nb.errors import FingerprintError
 from durable_nb.values.fingerprint import fingerprint, fingerprint_roots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT = pathlib.Path(__file__).parents[2]
 
@@ -433,6 +438,26 @@ def test_locks_and_loggers_are_stateless() -> None:
     three = types.SimpleNamespace(lock=threading.Lock(), log=logging.getLogger("b"))
     assert fingerprint(one) == fingerprint(two)
     assert fingerprint(one) != fingerprint(three)
+
+
+@pytest.mark.parametrize(
+    ("make", "change"),
+    [
+        (threading.Lock, lambda lock: lock.acquire()),
+        (threading.RLock, lambda lock: lock.acquire()),
+        (threading.Event, threading.Event.set),
+        (threading.Semaphore, threading.Semaphore.acquire),
+        (asyncio.Event, asyncio.Event.set),
+        (asyncio.Lock, lambda lock: asyncio.run(lock.acquire())),
+        (asyncio.Semaphore, lambda lock: asyncio.run(lock.acquire())),
+    ],
+)
+def test_what_a_lock_stands_at_counts(make: Callable[[], Any], change: Callable[[Any], Any]) -> None:
+    """A held lock, a set event and a used semaphore are not what new ones are."""
+    value = make()
+    assert fingerprint(value) == fingerprint(make())
+    change(value)
+    assert fingerprint(value) != fingerprint(make())
 
 
 def test_deep_and_cyclic_values_work() -> None:

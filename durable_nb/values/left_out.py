@@ -1,0 +1,73 @@
+"""Attributes of an object that its pickle leaves out: what compares or saves it would be blind to them.
+
+A compiled class whose subclass is written in Python, as KDTree is, takes any attribute and pickles its own state only.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import types
+from typing import TYPE_CHECKING, Any, Final
+
+from durable_nb.values.code import all_codes
+from durable_nb.values.kinds import attributes_of, class_dict, class_name
+from durable_nb.values.modules import is_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEFT_OUT: Final = "left out"
+"""The last but one of the parts of an object with such attributes, which are the last."""
+_DECIDE: Final = ("__reduce_ex__", "__reduce__", "__getstate__")
+# Their types save what attributes there are, and differently once somebody asked for them.
+_CARRYING: Final = frozenset({"builtins", "_io"})
+_DEEP: Final = 3
+
+
+def own_names(kind: type) -> frozenset[str] | None:
+    """Return the attributes that the packages of a class handle themselves, whatever they pickle.
+
+    Returns:
+        None where nothing is left out, or a class of the user's own decides what is.
+    """
+    mro = type.__dict__["__mro__"].__get__(kind)
+    decides = next(base for base in mro if not class_dict(base).keys().isdisjoint(_DECIDE))
+    local = [base for base in mro if is_local(class_name(base)[0])]
+    if class_name(decides)[0] in _CARRYING or decides in local or not any("__dict__" in class_dict(b) for b in mro):
+        return None
+    return frozenset(name for base in mro if base not in local for name in _mentioned(base))
+
+
+def _mentioned(kind: type) -> Iterator[str]:
+    for name, value in class_dict(kind).items():
+        yield name
+        parts = [value, *(getattr(value, each, None) for each in ("__func__", "fget", "fset", "func"))]
+        for code in (part.__code__ for part in parts if type(part) is types.FunctionType):
+            yield from (each for nested in all_codes(code) for each in nested.co_names)
+
+
+def left_out(obj: object, own: frozenset[str]) -> dict[str, Any]:
+    """Return the public attributes of an object that nobody would find in its pickle.
+
+    Args:
+        obj: an instance of a class.
+        own: ``own_names`` of this class.
+    """
+    attributes = attributes_of(obj)
+    if type(attributes) is not dict:
+        return {}
+    found = {name: value for name, value in attributes.items() if name not in own and name[:1] != "_"}
+    if not found:
+        return {}
+    reduce = copyreg.dispatch_table.get(type(obj))
+    reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
+    carried = set(_names_in(reduced))
+    return {name: value for name, value in found.items() if name not in carried}
+
+
+def _names_in(reduced: object) -> Iterator[object]:
+    """Yield the keys of the dicts among the outer parts of a reduced object."""
+    level = [reduced]
+    for _ in range(_DEEP):
+        yield from (key for part in level if type(part) is dict for key in part)
+        level = [each for part in level if type(part) in (tuple, list) for each in part]  # type: ignore[attr-defined]
