@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from durable_nb.core.recording import Unrecordable
 from durable_nb.values.modules import is_local, local_modules, simple_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from durable_nb.core.codes import Codes
 
@@ -125,9 +126,25 @@ def read(codes: Codes, names: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def read_late(codes: Codes, names: Mapping[str, Any], known: Collection[str]) -> dict[str, str]:
+    """Return what ``read`` finds once code has imported its modules, under their own names, but for what is known.
+
+    In a fresh kernel the notebook's name for such a module is not bound yet.
+    """
+    found = {name: digest for name, digest in read(codes, names).items() if name not in known}
+    owners = {name: _module(tuple(name.split(".")[:-1]), names) for name in found}
+    return {f"{owner.__name__}.{name.rpartition('.')[2]}": found[name] for name, owner in owners.items() if owner}
+
+
 def changed(recorded: Mapping[str, str], names: Mapping[str, Any]) -> str | None:
-    """Return the first attribute that has another value than when it was recorded."""
-    return next((name for name, digest in recorded.items() if _digest(tuple(name.split(".")), names) != digest), None)
+    """Return the first attribute that has another value than when it was recorded; a module not loaded has none."""
+    for name, digest in recorded.items():
+        chain = tuple(name.split("."))
+        root = chain[0]
+        around = names if isinstance(names.get(root), ModuleType) else sys.modules
+        if root in around and _digest(chain, around) != digest:
+            return name
+    return None
 
 
 def _digest(chain: tuple[str, ...], names: Mapping[str, Any]) -> str:

@@ -354,6 +354,7 @@ REPLAYS = {
     "bound_before_read": ("k = 1", "k = 2", "\nk = 5\nr_{0} = k"),
     "same_alias": ("a = [1]\nb = [a, a]", "a = [1]\nb = [a] * 2", "b[0] is b[1]"),
     "shared_atoms": ("a = ('x' * 3, 'x' * 3)", "s = 'x' * 3\na = (s, s)", "a"),
+    "module_imported_by_step": ("u = 1", "u = 2", "\nimport cmath as m_\nr_{0} = m_.pi"),
     "called_before": (
         "import functools\n@functools.lru_cache\ndef f(): return 1",
         "import functools\n@functools.lru_cache\ndef f(): return 1\nf()",
