@@ -235,8 +235,8 @@ class ConditionChange:
     """Something else that a checkpoint depends on does not hold.
 
     Attributes:
-        kind: ``file``, ``folder``, ``environment variable``, ``module attribute``, ``random stream``, ``age`` or
-            ``kept name``.
+        kind: ``file``, ``folder``, ``environment variable``, ``module attribute``, ``option``, ``random stream``,
+            ``age`` or ``kept name``.
         subject: which one.
         line: how it differs.
     """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from durable_nb.core import module_attributes, streams
 from durable_nb.core.changes import ConditionChange
 from durable_nb.core.environ import changed_variable, variables_named
+from durable_nb.core.options import changed_option
 from durable_nb.core.recording import Unrecordable
 from durable_nb.core.settings import decimal_context
 from durable_nb.core.written import PART
@@ -67,6 +68,9 @@ def _surroundings_changed(extra: Mapping[str, Any], root: Path, names: Mapping[s
     attribute = module_attributes.changed(extra.get("attributes", {}), names)
     if attribute:
         yield ConditionChange("module attribute", attribute, f"{attribute} has another value")
+    option = changed_option(extra.get("options", {}))
+    if option:
+        yield ConditionChange("option", option, f"{option} has another value")
     if extra.get("decimals", "") != decimal_context():
         yield ConditionChange("decimal context", "the decimal context", "the decimal context is another")
 
@@ -100,8 +104,7 @@ class Surroundings:
     def attributes_read(self) -> dict[str, str]:
         """Return the attributes as before, and as they are those of modules that the code imported itself."""
         own = {".".join(dotted) for dotted in self.codes.stored}
-        late = {name: d for name, d in module_attributes.read(self.codes, self.names).items() if name not in own}
-        return late | self.attributes
+        return module_attributes.read_late(self.codes, self.names, own | self.attributes.keys()) | self.attributes
 
 
 class Conditions:

@@ -11,11 +11,15 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from durable_nb.core import loggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+LOGGERS: Final = "loggers"
+"""The setting that may hold what cannot be made again."""
 _CHANGES = frozenset({"os.putenv", "os.unsetenv", "os.chdir"})
 _FOLDER = "/"
 """Stands for the current folder among names of variables: none can have that name."""
@@ -244,6 +248,31 @@ def _put_pandas(changes: Mapping[str, Any]) -> None:
         sys.modules["pandas"].set_option(name, value)
 
 
+def _sklearn() -> dict[str, Any]:
+    return dict(sys.modules["sklearn"].get_config())
+
+
+def _put_sklearn(changes: Mapping[str, Any]) -> None:
+    sys.modules["sklearn"].set_config(**changes)
+
+
+def _figures() -> dict[str, Any]:
+    kind = sys.modules["matplotlib_inline.config"].InlineBackend
+    return {"formats": set(kind.instance().figure_formats)} if kind.initialized() else {}
+
+
+def _put_figures(changes: Mapping[str, Any]) -> None:
+    sys.modules["matplotlib_inline.config"].InlineBackend.instance().figure_formats = changes["formats"]
+
+
+def _socket() -> dict[str, Any]:
+    return {"timeout": sys.modules["socket"].getdefaulttimeout() or 0}
+
+
+def _put_socket(changes: Mapping[str, Any]) -> None:
+    sys.modules["socket"].setdefaulttimeout(changes["timeout"] or None)
+
+
 ALL = (
     Setting("environment variables", "", lambda: os.environ, _put_environment),
     Setting("current folder", "", _folder, _put_folder),
@@ -256,4 +285,8 @@ ALL = (
     Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
     Setting("numpy options", "numpy", _numpy, _put_numpy),
     Setting("pandas options", "pandas", _pandas, _put_pandas),
+    Setting("sklearn options", "sklearn", _sklearn, _put_sklearn),
+    Setting("inline figures", "matplotlib_inline.config", _figures, _put_figures),
+    Setting(LOGGERS, "", loggers.read, loggers.put),
+    Setting("default timeout", "socket", _socket, _put_socket),
 )

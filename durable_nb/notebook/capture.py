@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.core import loggers
 from durable_nb.core.conditions import Conditions
 from durable_nb.core.failure import record_error
 from durable_nb.core.module_attributes import reaches_module, values_of
 from durable_nb.core.mutations import find_mutations
+from durable_nb.core.options import Use, options_now, options_used
 from durable_nb.core.recording import Unrecordable, encode_connected
+from durable_nb.core.settings import LOGGERS
 from durable_nb.errors import EncodeError
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.partial import RESULT, encode_part, path_of_output
@@ -35,6 +38,7 @@ class Capture:
         self._step = step
         self._outcome = outcome
         self._namespace = step.notebook.namespace
+        self._modules: frozenset[str] = frozenset()
 
     def record(self) -> StepRecord:
         """Return the row.
@@ -60,7 +64,7 @@ class Capture:
         state: dict[str, Any] = {"names": saved, "deleted": sorted(deleted)}
         if any(shown.msg_type == "execute_result" for shown in step.tee.displays):
             state |= self._result([outputs[name] for name in left_out])
-        settings = step.settings.changes()
+        settings = self._settings()
         if settings:
             state["settings"] = settings
         if modules:
@@ -71,7 +75,7 @@ class Capture:
         if mutations.states:
             state["changes"] = list(mutations.states)
         payload, unsaved = self._encode(state, mutations)
-        extra: dict[str, Any] = {"bytes": step.saved_bytes}
+        extra: dict[str, Any] = {"bytes": step.saved_bytes, "options": self._options()}
         if mutations.states:
             extra["after"] = dict(mutations.after)
         if RESULT in unsaved and step.options.selection.may_lack(RESULT):
@@ -90,6 +94,18 @@ class Capture:
         files = conditions.files(step.read_unseen())
         status = "partial" if unsaved else "success"
         return self._row(status, payload=payload, outputs=tuple(rows), files=files, extra=extra)
+
+    def _settings(self) -> dict[str, dict[str, Any]]:
+        settings = self._step.settings.changes()
+        if why := loggers.not_made_again(settings.get(LOGGERS, {})):
+            raise Unrecordable(why)
+        return settings
+
+    def _options(self) -> dict[str, list[Any]]:
+        """Return the options of libraries that may have mattered; ask once what the cell made is encoded."""
+        step = self._step
+        use = Use.of(step.inputs.fingerprints.graph, self._modules, step.codes(), step.tee.displays)
+        return options_used(step.library_options, use, options_now())
 
     def _result(self, left_out: list[Any]) -> dict[str, Any]:
         """Return what the last line yielded, unless it is an object that is not to be saved."""
@@ -138,6 +154,7 @@ class Capture:
         except EncodeError as error:
             raise EncodeError(path_of_output(error.path), error.type_name, error.reason) from error
         encoded = part.encoded
+        self._modules = frozenset(encoded.modules)
         self._step.saved_bytes = len(encoded.stream) + sum(each.nbytes for each in encoded.buffers)
         return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers)), part.unsaved
 

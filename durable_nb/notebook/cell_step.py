@@ -18,6 +18,7 @@ from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.explain import Seen
 from durable_nb.core.module_attributes import ModuleWatch
+from durable_nb.core.options import options_now
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
 from durable_nb.core.scope import Place, at
@@ -180,6 +181,7 @@ class CellStep(CellRun):
         self.surroundings = Surroundings.now(codes, names)
         self.modules = ModuleWatch(codes, names, self.inputs.values.values())
         self._registrations = registry.version
+        self.library_options = options_now()
         self.settings = SettingsWatch(ALL)
         named = partial(files_named, self.code, self.inputs, self.session.root)
         self.watch = CallWatch(self.session, self.session.cell_overlap, named)

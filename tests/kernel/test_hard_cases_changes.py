@@ -19,6 +19,26 @@ COMMENTED = (
     "# a comment, and another layout\\nRATE = 2\\n\\n\\n"
     "def f(x):\\n    # as before\\n    return (x *\\n            RATE)\\n"
 )
+# Options are put back: the other cases of the story share the kernel.
+OPTIONS = """
+import matplotlib
+pd.options.display.max_rows = {rows}
+matplotlib.rcParams['figure.figsize'] = ({width}, 3)
+# %%
+%%step op_table
+op_table = repr(pd.DataFrame({{'x': range(30)}}))
+# %%
+%%step op_figure
+import matplotlib.pyplot as plt
+op_size = [float(each) for each in plt.figure().get_size_inches()]
+plt.close()
+# %%
+%%step op_other
+op_other = int(pd.DataFrame({{'x': range(30)}}).x.sum())
+# %%
+matplotlib.rcParams['figure.figsize'] = matplotlib.rcParamsOrig['figure.figsize']
+pd.reset_option('display.max_rows')
+"""
 
 CASES = {
     # -- row 7
@@ -305,6 +325,30 @@ CASES = {
         """,
         runs={"environ": "EN_RATE"},
     ),
+    "options": Case(
+        OPTIONS.format(rows=8, width=5) + "# %%\nprint(op_table, op_size)",
+        None,
+        before=OPTIONS.format(rows=4, width=3),
+        runs={
+            "op_table": "pandas display option display.max_rows has another value",
+            "op_figure": "matplotlib option figure.figsize has another value",
+        },
+        replays=("op_other",),
+    ),
+    "loggers": Case(
+        """
+        %%step lo
+        import logging
+        logging.basicConfig(format='root: %(message)s', stream=sys.stderr)
+        logging.getLogger('lo').setLevel(logging.INFO)
+        # %%
+        logging.getLogger('lo').info('let through')
+        logging.getLogger('lo').debug('not let through')
+        logging.getLogger().handlers.clear()
+        """,
+        "root: let through",
+        replays=("lo",),
+    ),
     # -- row 23
     "inner_calls": Case(
         """
@@ -391,9 +435,9 @@ def test_row_10_one_cell_run_twice(tmp_path):
     assert hits(tmp_path) == {"once_more": 2}
 
 
-@pytest.mark.parametrize("name", ["process", "environ"])
+@pytest.mark.parametrize("name", ["process", "environ", "options", "loggers"])
 def test_row_16_process_state(stories, name):
-    """Row 16: what a step changed in its process is changed again; variables of the environment are inputs."""
+    """Row 16: what a step changed in its process is changed again; variables and options are inputs."""
     holds(CASES[name], stories[name])
     if name == "process":
         expected = "set pr_folder True 7.5 7 [0.333] 1 (0.0, 0.0, 0.0)"

@@ -1,0 +1,229 @@
+"""Options of libraries as inputs: a figure is another one with other ``rcParams``, though no code names them.
+
+Which steps an option may matter to is told by what they handle and show; so a new style draws the figures again,
+and leaves a training that only computes as it is.
+"""
+
+from __future__ import annotations
+
+import opcode
+import os
+import sys
+from dataclasses import dataclass
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from durable_nb.core.environ import nested_codes
+from durable_nb.errors import FingerprintError
+from durable_nb.values.fingerprint import fingerprint
+from durable_nb.values.kinds import class_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import CodeType
+
+    from durable_nb.store.records import DisplayRecord
+    from durable_nb.values.graph import Graph
+
+_TO_TEXT: Final = frozenset({"repr", "str", "format", "print", "to_string", "to_html", "to_latex", "to_markdown"})
+_FORMATTING: Final = frozenset(
+    number for name, number in opcode.opmap.items() if name.startswith(("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH"))
+)
+_DEFINED: Final = (FunctionType, BuiltinFunctionType, type)
+_NUMPY_PRINT: Final[Mapping[str, Any]] = {
+    "edgeitems": 3,
+    "threshold": 1000,
+    "precision": 8,
+    "suppress": False,
+    "linewidth": 75,
+    "formatter": None,
+    "sign": "-",
+    "floatmode": "maxprec",
+}
+_NUMPY_ERRORS: Final[Mapping[str, Any]] = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a step did, as far as it tells which options it may depend on.
+
+    Attributes:
+        packages: top-level names of the packages whose values or definitions it read or made.
+        text: whether it showed something, or may have turned values into text.
+        images: whether it showed an image.
+    """
+
+    packages: frozenset[str]
+    text: bool
+    images: bool
+
+    @classmethod
+    def of(cls, graph: Graph, made: Iterable[str], codes: Iterable[CodeType], displays: Iterable[DisplayRecord]) -> Use:
+        """Gather it.
+
+        Args:
+            graph: what the step read.
+            made: the packages that what it made needs.
+            codes: the code that it ran.
+            displays: what it showed.
+        """
+        shown = tuple(displays)
+        mimes = {mime for each in shown for mime in each.content.get("data", {})}
+        packages = {name.partition(".")[0] for name in (*made, *_homes(graph))}
+        return cls(
+            frozenset(packages),
+            bool(shown) or any(map(_makes_text, codes)),
+            any(mime.startswith("image/") for mime in mimes),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Options that matter to the same steps.
+
+    Attributes:
+        name: one of them, for people.
+        read: returns those that are not as the library has them by default.
+        matters: says whether they may matter to a step.
+    """
+
+    name: str
+    read: Callable[[], Mapping[str, Any]]
+    matters: Callable[[Use], bool]
+
+
+def options_now() -> dict[str, dict[str, str]]:
+    """Return digests of all options that are not the libraries' own defaults, by ``Option.name``."""
+    return {each.name: {key: _digest(value) for key, value in each.read().items()} for each in ALL}
+
+
+def options_used(
+    before: Mapping[str, Mapping[str, str]], use: Use, after: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[Any]]:
+    """Return the options that may have mattered to a step, to be recorded with it.
+
+    Args:
+        before: ``options_now`` before it ran.
+        use: what it did.
+        after: ``options_now`` after it ran; what the step itself set is no condition.
+
+    Returns:
+        By ``Option.name`` the options that were not the default, and the names of those that the step set.
+    """
+    return {
+        each.name: [dict(before[each.name]), sorted(_different(before[each.name], after[each.name]))]
+        for each in ALL
+        if each.matters(use)
+    }
+
+
+def changed_option(recorded: Mapping[str, Any]) -> str | None:
+    """Return the name of the first option that is another than when ``options_used`` was recorded."""
+    for each in ALL:
+        if each.name in recorded:
+            before, own = recorded[each.name]
+            now = {key: _digest(value) for key, value in each.read().items()}
+            for key in sorted(_different(before, now) - set(own)):
+                return f"{each.name} {key}"
+    return None
+
+
+def _different(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
+
+
+def _digest(value: object) -> str:
+    try:
+        return fingerprint(value).hex()
+    except FingerprintError as error:
+        return error.type_name
+
+
+def _homes(graph: Graph) -> Iterator[str]:
+    """Yield the modules that the objects of a graph come from."""
+    for walk in {id(each): each for each in graph.walks.values()}.values():
+        kinds = set(map(type, walk.objects))
+        yield from (class_name(kind)[0] for kind in kinds)
+        if any(issubclass(kind, (ModuleType, *_DEFINED)) for kind in kinds):
+            for obj in walk.objects:
+                if isinstance(obj, ModuleType):
+                    yield str(obj.__dict__.get("__name__"))
+                elif isinstance(obj, _DEFINED):
+                    yield str(obj.__module__)
+
+
+def _makes_text(code: CodeType) -> bool:
+    codes = nested_codes(code)
+    return any(_TO_TEXT.intersection(each.co_names) or _FORMATTING.intersection(each.co_code[::2]) for each in codes)
+
+
+# -- of each library
+
+
+def _other(now: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in now.items() if key in default and default[key] != value}
+
+
+def _matplotlib() -> Mapping[str, Any]:
+    module = sys.modules.get("matplotlib")
+    original = getattr(module, "rcParamsOrig", None)  # as loaded, with the user's own matplotlibrc
+    if module is None or original is None:
+        return {}
+    # As plain dicts: to look up a backend would choose one.
+    found = _other(dict(dict.items(module.rcParams)), dict(dict.items(original)))
+    return {key: value for key, value in found.items() if not key.startswith("backend")}
+
+
+def _figures() -> Mapping[str, Any]:
+    kind = getattr(sys.modules.get("matplotlib_inline.config"), "InlineBackend", None)
+    if kind is None or not kind.initialized():
+        return {}
+    backend = kind.instance()
+    now = {"formats": sorted(backend.figure_formats), "print_figure_kwargs": dict(backend.print_figure_kwargs)}
+    return _other(now, {"formats": ["png"], "print_figure_kwargs": {"bbox_inches": "tight"}})
+
+
+def _pandas(*, display: bool) -> Mapping[str, Any]:
+    config = sys.modules.get("pandas._config.config")
+    registered: Mapping[str, Any] = getattr(config, "_registered_options", {})
+    values: Mapping[str, Any] = getattr(config, "_global_config", {})
+    found = {}
+    for key, option in registered.items():
+        value: Any = values
+        for part in key.split("."):
+            value = value[part]
+        if key.startswith("display.") == display and value != option.defval:
+            found[key] = value
+    return found
+
+
+def _numpy_print() -> Mapping[str, Any]:
+    numpy = sys.modules.get("numpy")
+    return _other(numpy.get_printoptions(), _NUMPY_PRINT) if numpy is not None else {}
+
+
+def _numpy_errors() -> Mapping[str, Any]:
+    numpy = sys.modules.get("numpy")
+    return _other(numpy.geterr(), _NUMPY_ERRORS) if numpy is not None else {}
+
+
+def _sklearn() -> Mapping[str, Any]:
+    config = sys.modules.get("sklearn._config")
+    return _other(config.get_config(), config._global_config) if config is not None else {}  # noqa: SLF001
+
+
+def _polars() -> Mapping[str, Any]:
+    return {name: value for name, value in os.environ.items() if name.startswith("POLARS_")}
+
+
+ALL: Final = (
+    Option("matplotlib option", _matplotlib, lambda use: use.images or bool(use.packages & {"matplotlib", "seaborn"})),
+    Option("option of inline figures", _figures, lambda use: use.images),
+    Option("pandas option", lambda: _pandas(display=False), lambda use: "pandas" in use.packages),
+    Option("pandas display option", lambda: _pandas(display=True), lambda use: use.text and "pandas" in use.packages),
+    Option("numpy print option", _numpy_print, lambda use: use.text and bool(use.packages & {"numpy", "pandas"})),
+    Option("numpy error option", _numpy_errors, lambda use: bool(use.packages & {"numpy", "pandas"})),
+    Option("sklearn option", _sklearn, lambda use: "sklearn" in use.packages),
+    Option("polars option", _polars, lambda use: use.text and "polars" in use.packages),
+)
+"""All that is looked at."""
