@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+import re
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ Dotted = tuple[str, ...]
 """A dotted name in code that begins with a global."""
 
 MAX_NAME: Final = 200
+_OF_SHELLS: Final = re.compile(r"\$\{?([^\W\d]\w*)")
 _VARIABLE_READERS: Final = frozenset({"environ", "getenv", "environb", "expandvars"})
 _FOLDER_READERS: Final = frozenset({"getcwd", "getcwdb", "cwd", "absolute", "abspath", "resolve", "realpath"})
 _NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
@@ -68,14 +70,16 @@ def _tell(code: CodeType) -> _Told:
     stored: set[Dotted] = set()
     for each in nested:
         _follow(each, read, stored)
-    variables = _texts(nested) if names & _VARIABLE_READERS else frozenset[str]()
-    return _Told(names, variables, frozenset(read), frozenset(stored))
+    return _Told(names, _variables(nested, names), frozenset(read), frozenset(stored))
 
 
-def _texts(codes: list[CodeType]) -> frozenset[str]:
-    """Return the texts that may name variables."""
-    texts = (const for code in codes for const in code.co_consts if isinstance(const, str))
-    return frozenset(text for text in texts if 0 < len(text) <= MAX_NAME and text.isidentifier())
+def _variables(codes: list[CodeType], names: frozenset[str]) -> frozenset[str]:
+    """Return the variables that code may name: in commands of a shell, and by texts where it reads any."""
+    texts = {const for code in codes for const in code.co_consts if isinstance(const, str)}
+    found = {name for text in texts if "$" in text for name in _OF_SHELLS.findall(text)}
+    if names & _VARIABLE_READERS:
+        found |= {text for text in texts if 0 < len(text) <= MAX_NAME and text.isidentifier()}
+    return frozenset(found)
 
 
 def _follow(code: CodeType, read: set[Dotted], stored: set[Dotted]) -> None:

@@ -9,7 +9,7 @@ from durable_nb.core.changes import ARROW
 from durable_nb.store.records import InputRecord
 from durable_nb.values.code import function_facts
 from durable_nb.values.sources import source_of
-from durable_nb.values.summary import summarise
+from durable_nb.values.summary import Summary, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,7 +48,7 @@ class Reached:
         digests, paths = self._fingerprints.each, self._paths()
         rows = {}
         for name, value in self._values.items():
-            shown = summarise(value)
+            shown = Summary("package", value.decode(), 0) if _is_package(name, value) else summarise(value)
             digest = digests[name].hex() if name in digests else ""
             rows[name] = InputRecord(name, shown.type, shown.text, digest, ARROW.join(paths.get(name, ())))
         return rows
@@ -84,3 +84,7 @@ class Reached:
                 yield read
                 yield f"{module}:{read}"
             yield from (f"import {each}" for each in sorted(facts.imports))
+
+
+def _is_package(name: str, value: object) -> bool:
+    return name.startswith("import ") and type(value) is bytes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from durable_nb.values.modules import is_installed_path, is_local
+from durable_nb.values.modules import installed_version, is_installed_path, is_local, is_standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,21 +32,25 @@ class UnloadedModule:
 
 
 def imported(names: Iterable[str], package: object) -> Iterator[tuple[str, object]]:
-    """Yield (key, value) of the local modules among import names; the value has a fingerprint.
+    """Yield (key, value) of the local modules and the installed packages among import names.
+
+    The value has a fingerprint: of a package it is its name and version, in bytes since no text mentions a variable.
 
     Args:
         names: as ``CodeFacts.imports`` has them; relative ones begin with dots.
         package: ``__package__`` of the code that imports.
     """
     for name in sorted(filter(None, (_absolute(name, package) for name in names))):
+        top = name.partition(".")[0]
         loaded = sys.modules.get(name)
-        if loaded is not None:
-            if name != "__main__" and is_local(name):
-                yield f"import {name}", loaded
-        elif name.partition(".")[0] not in sys.stdlib_module_names:
-            digest = _digest_on_disk(name)
-            if digest is not None:
-                yield f"import {name}", UnloadedModule(name, digest)
+        if is_standard(name) or name == "__main__":
+            continue
+        if loaded is not None and is_local(name):
+            yield f"import {name}", loaded
+        elif loaded is None and (digest := _digest_on_disk(name)) is not None:
+            yield f"import {name}", UnloadedModule(name, digest)
+        elif version := installed_version(top):
+            yield f"import {top}", f"{top} {version}".encode()
 
 
 def _absolute(name: str, package: object) -> str | None:

@@ -109,6 +109,12 @@ def package_version(module_name: str) -> str:
     return "" if _top(module_name) in _OWN or is_local(module_name) else _named_version(module_name)
 
 
+def installed_version(top: str) -> str:
+    """Return the version of the distribution that a top-level module is of, loaded or not; "" where it is of none."""
+    version = "" if top in _OWN else _distribution_version(top)
+    return "" if version == "unknown" else version
+
+
 def is_local(module_name: str) -> bool:
     """Tell whether a module is the user's own code: the notebook itself, or a file outside installed packages."""
     top = module_name.partition(".")[0]
@@ -356,19 +362,32 @@ def _version(name: str) -> str:
     return "unknown" if names.get("__spec__", names) is None else _distribution_version(top)
 
 
-@cache
 def _distribution_version(top: str) -> str:
-    for name in (top, *_distributions().get(top, ())):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "unknown"
+    return _version_in(_installed_now(), top)
 
 
 @cache
-def _distributions() -> dict[str, list[str]]:
+def _version_in(installed: tuple[tuple[str, int], ...], top: str) -> str:
+    # Under the module's own name first: to list which module each distribution has takes long.
+    return _version_of(top) or next(filter(None, map(_version_of, _distributions(installed).get(top, ()))), "unknown")
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@cache
+def _distributions(_: tuple[tuple[str, int], ...]) -> dict[str, list[str]]:
     return dict(importlib.metadata.packages_distributions())
+
+
+def _installed_now() -> tuple[tuple[str, int], ...]:
+    """Return what changes when a package is installed, or when the import path does: then versions are read anew."""
+    paths = map(str, sys.path)
+    return tuple((path, _size_and_time(Path(path))[1] if is_installed_path(path) else 0) for path in paths)
 
 
 def _known_module(module: object, top: str) -> bool:

@@ -54,6 +54,7 @@ def test_environment_variables_that_code_names(monkeypatch):
     """Code that can read variables depends on those it names, unset ones included; other code on none."""
     reads = compile("import os\nx = os.environ.get('DNB_A', os.getenv('DNB_B'))", "c", "exec")
     other = compile("x = {'DNB_A': 1}", "c", "exec")
+    shell = compile("run('echo $DNB_C ${DNB_D}.x $5 $')", "c", "exec")
     monkeypatch.setenv("DNB_A", "secret")
     monkeypatch.delenv("DNB_B", raising=False)
     found = variables_named(Codes([reads]))
@@ -61,6 +62,7 @@ def test_environment_variables_that_code_names(monkeypatch):
     assert found["DNB_A"] != ""
     assert "secret" not in found["DNB_A"]
     assert variables_named(Codes([other])) == {}
+    assert variables_named(Codes([shell])).keys() == {"DNB_C", "DNB_D"}
     assert changed_variable(found) is None
     monkeypatch.setenv("DNB_B", "now set")
     assert changed_variable(found) == "DNB_B"
