@@ -21,6 +21,10 @@ MAX_NAME: Final = 200
 _OF_SHELLS: Final = re.compile(r"\$\{?([^\W\d]\w*)")
 _VARIABLE_READERS: Final = frozenset({"environ", "getenv", "environb", "expandvars"})
 _FOLDER_READERS: Final = frozenset({"getcwd", "getcwdb", "cwd", "absolute", "abspath", "resolve", "realpath"})
+_TO_TEXT: Final = frozenset({"repr", "str", "format", "print", "to_string", "to_html", "to_latex", "to_markdown"})
+_FORMATTING: Final = frozenset(
+    number for name, number in dis.opmap.items() if name.startswith(("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH"))
+)
 _NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _LOADS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _STORES: Final = frozenset({"STORE_ATTR", "DELETE_ATTR"})
@@ -37,6 +41,7 @@ class Codes:
         variables: the texts in them that may name environment variables.
         read: the attributes of globals that they read.
         stored: the attributes of globals that they assign or delete.
+        make_text: whether they may turn values into text.
     """
 
     def __init__(self, codes: Iterable[CodeType]) -> None:
@@ -46,6 +51,7 @@ class Codes:
         self.variables = tuple(sorted({name for each in told for name in each.variables}))
         self.read = tuple(sorted({name for each in told for name in each.read}))
         self.stored = tuple(sorted({name for each in told for name in each.stored}))
+        self.make_text = any(each.makes_text for each in told)
 
     @property
     def ask_for_folder(self) -> bool:
@@ -61,6 +67,7 @@ class _Told:
     variables: frozenset[str]
     read: frozenset[Dotted]
     stored: frozenset[Dotted]
+    makes_text: bool
 
 
 def _tell(code: CodeType) -> _Told:
@@ -70,7 +77,8 @@ def _tell(code: CodeType) -> _Told:
     stored: set[Dotted] = set()
     for each in nested:
         _follow(each, read, stored)
-    return _Told(names, _variables(nested, names), frozenset(read), frozenset(stored))
+    makes_text = bool(names & _TO_TEXT) or any(_FORMATTING.intersection(each.co_code[::2]) for each in nested)
+    return _Told(names, _variables(nested, names), frozenset(read), frozenset(stored), makes_text)
 
 
 def _variables(codes: list[CodeType], names: frozenset[str]) -> frozenset[str]:

@@ -6,29 +6,23 @@ and leaves a training that only computes as it is.
 
 from __future__ import annotations
 
-import opcode
 import os
 import sys
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_nb.core.environ import nested_codes
 from durable_nb.errors import FingerprintError
 from durable_nb.values.fingerprint import fingerprint
 from durable_nb.values.kinds import class_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import CodeType
 
+    from durable_nb.core.codes import Codes
     from durable_nb.store.records import DisplayRecord
     from durable_nb.values.graph import Graph
 
-_TO_TEXT: Final = frozenset({"repr", "str", "format", "print", "to_string", "to_html", "to_latex", "to_markdown"})
-_FORMATTING: Final = frozenset(
-    number for name, number in opcode.opmap.items() if name.startswith(("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH"))
-)
 _DEFINED: Final = (FunctionType, BuiltinFunctionType, type)
 _NUMPY_PRINT: Final[Mapping[str, Any]] = {
     "edgeitems": 3,
@@ -58,7 +52,7 @@ class Use:
     images: bool
 
     @classmethod
-    def of(cls, graph: Graph, made: Iterable[str], codes: Iterable[CodeType], displays: Iterable[DisplayRecord]) -> Use:
+    def of(cls, graph: Graph, made: Iterable[str], codes: Codes, displays: Iterable[DisplayRecord]) -> Use:
         """Gather it.
 
         Args:
@@ -72,7 +66,7 @@ class Use:
         packages = {name.partition(".")[0] for name in (*made, *_homes(graph))}
         return cls(
             frozenset(packages),
-            bool(shown) or any(map(_makes_text, codes)),
+            bool(shown) or codes.make_text,
             any(mime.startswith("image/") for mime in mimes),
         )
 
@@ -150,11 +144,6 @@ def _homes(graph: Graph) -> Iterator[str]:
                     yield str(obj.__dict__.get("__name__"))
                 elif isinstance(obj, _DEFINED):
                     yield str(obj.__module__)
-
-
-def _makes_text(code: CodeType) -> bool:
-    codes = nested_codes(code)
-    return any(_TO_TEXT.intersection(each.co_names) or _FORMATTING.intersection(each.co_code[::2]) for each in codes)
 
 
 # -- of each library

@@ -104,7 +104,7 @@ class Capture:
     def _options(self) -> dict[str, list[Any]]:
         """Return the options of libraries that may have mattered; ask once what the cell made is encoded."""
         step = self._step
-        use = Use.of(step.inputs.fingerprints.graph, self._modules, step.codes(), step.tee.displays)
+        use = Use.of(step.inputs.fingerprints.graph, self._modules, step.codes, step.tee.displays)
         return options_used(step.library_options, use, options_now())
 
     def _result(self, left_out: list[Any]) -> dict[str, Any]:

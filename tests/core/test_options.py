@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import sklearn
 
+from durable_nb.core.codes import Codes
 from durable_nb.core.options import Use, changed_option, options_now, options_used
 from durable_nb.core.settings import ALL, SettingsWatch, apply
 from durable_nb.store.records import DisplayRecord
@@ -18,7 +19,7 @@ TEXT = DisplayRecord("stream", {"name": "stdout", "text": ""})
 
 
 def use(read=(), made=(), code="1", displays=()):
-    return Use.of(graph_of(dict(enumerate(read)), None), made, [compile(code, "c", "exec")], displays)
+    return Use.of(graph_of(dict(enumerate(read)), None), made, Codes([compile(code, "c", "exec")]), displays)
 
 
 @pytest.fixture(autouse=True)
