@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from IPython.core.events import EventManager, available_events
 
 from durable_nb.notebook.descriptors import Descriptors
 from durable_nb.notebook.lines import Line, cell_id_of, in_kernel, is_headless, say
@@ -31,6 +33,8 @@ __all__ = [
     "say",
     "tee_for",
 ]
+
+_DRAWS_FIGURES: Final = frozenset({"matplotlib.pyplot", "matplotlib_inline.backend_inline", "ipympl.backend_nbagg"})
 
 
 class Tee(Protocol):
@@ -69,13 +73,14 @@ class OutputTee:
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
         self._publisher: Any = shell.display_pub
         self._recording = Recording()
         self._displays: tuple[DisplayRecord, ...] = ()
 
     def __enter__(self) -> Self:
         """Begin to record; what was shown before is sent on first."""
-        _show_figures()  # of an attempt that failed in this cell
+        _show_figures(self._shell)  # of an attempt that failed in this cell
         self._streams = (sys.stdout, sys.stderr)
         self._flush()
         self._request = self._publisher.parent_header.get("msg_id")
@@ -100,7 +105,7 @@ class OutputTee:
         try:
             try:
                 if error is None:
-                    _show_figures()
+                    _show_figures(self._shell)
             finally:
                 self._descriptors.close()
             self._flush()
@@ -156,17 +161,17 @@ class _Tap:
         return message
 
 
-def _show_figures() -> None:
-    """Show the figures that are waiting for the end of the cell, as their backend would there.
+def _show_figures(shell: InteractiveShell) -> None:
+    """Show the figures that are waiting for the end of the cell, as they would be there: drawn first, then sent.
 
-    Only the backends' own callbacks are called: others on ``post_execute`` run when the cell ends, in
+    Only matplotlib's own callbacks are called: others on ``post_execute`` run when the cell ends, in
     replays too, so what they show is no part of the step.
     """
-    for name in ("matplotlib_inline.backend_inline", "ipympl.backend_nbagg"):
-        module = sys.modules.get(name)
-        flush = getattr(module, "flush_figures", None)
-        if flush is not None:
-            flush()
+    events = EventManager(shell, available_events)
+    events.callbacks["post_execute"] = [
+        each for each in shell.events.callbacks["post_execute"] if getattr(each, "__module__", "") in _DRAWS_FIGURES
+    ]
+    events.trigger("post_execute")
 
 
 def replay(shell: InteractiveShell, displays: Iterable[DisplayRecord]) -> None:

@@ -21,6 +21,10 @@ CELLS = {
     "pandas": "import pandas as pd\npd.DataFrame({'a': [1, 2]})",
     "figure": "import matplotlib.pyplot as plt\nplt.plot([1, 2, 3]);\nprint('after plot')",
     "figure_object": ("from matplotlib.figure import Figure\nf = Figure()\nf.subplots().plot([1])\nf"),
+    "figure laid out by drawing it": (  # each drawing lays it out anew, a little different from the last
+        "import matplotlib.pyplot as plt\n_, axes = plt.subplots(1, 2, figsize=(5, 2.7), layout='constrained')\n"
+        "axes[0].plot(range(100))\naxes[1].set_yscale('log')\naxes[1].plot([10**-3.1, 10**1.9])\nNone"
+    ),
     "update": (
         "from IPython.display import display, HTML\n"
         "h = display(HTML('<b>one</b>'), display_id='shown')\nprint('x')\nh.update(HTML('<b>2</b>'))"
