@@ -74,6 +74,8 @@ _CACHES: Final = frozenset(
         "_has_canonical_format",
         "_parents",
         "_cachedRenderer",
+        "_invalid",
+        "_stale",
         # Numbers that matplotlib hands out, which start anew in each process and with each copy.
         "_cid_gen",
         "_pickled_cids",

@@ -137,7 +137,9 @@ def overlap_digest(arrays: Iterable[tuple[str, Any]]) -> bytes:
         origin, _ = placement(group[0][1])
         for label, array in group:
             start, strides = placement(array)
-            text.append((label, start - origin, strides))
+            # Along an axis of one element there is no step: its stride is whatever made the array.
+            steps = tuple(step for step, length in zip(strides, array.shape, strict=True) if length > 1)
+            text.append((label, start - origin, steps))
         text.append(("", 0, ()))
     return xxhash.xxh3_128_digest(repr(text).encode())
 

@@ -530,6 +530,15 @@ def test_rows_and_views_shared_between_names_count() -> None:
     assert len(digests) == 3
 
 
+def test_the_stride_of_a_single_element_does_not_count() -> None:
+    """Views at the same place are equal, whatever numpy says of the step to an element that there is not."""
+    array = np.zeros((1, 2))
+    column = array[:, 0]
+    same = np.lib.stride_tricks.as_strided(column, (1,), (8,))
+    assert column.strides != same.strides
+    assert fingerprint([array, column]) == fingerprint([array, same]) != fingerprint([array, array[:, 1]])
+
+
 def test_sharing_between_names_does_not_follow_identity_of_atoms() -> None:
     """Only mutable objects connect names: equal tuples, types and modules in both do not."""
     first = (1, "a")

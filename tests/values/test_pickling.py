@@ -810,6 +810,21 @@ def test_polars_arrow_scipy_sklearn(mapped):
     assert np.allclose(got["model"].predict(x), x.sum(axis=1))
 
 
+def test_a_drawn_figure_has_the_fingerprint_of_its_copy(monkeypatch):
+    """What matplotlib notes of a drawing (which transforms are computed, what is stale) is no part of a figure."""
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    plt = pytest.importorskip("matplotlib.pyplot")
+    plt.switch_backend("agg")
+    figure, axes = plt.subplots()
+    axes.plot([1, 2], label="a")
+    figure.savefig(io.BytesIO())
+    plt.close(figure)
+    drawn = fingerprint(figure)
+    assert fingerprint(again(figure)) == drawn
+    axes.set_xlim(0, 9)
+    assert fingerprint(figure) != drawn
+
+
 def test_matplotlib_figure_and_axes_stay_connected(monkeypatch):
     """A figure and its axes come back as one figure; one that pyplot managed is managed again."""
     monkeypatch.setenv("MPLBACKEND", "agg")
