@@ -7,7 +7,6 @@ The first part is a tag. Parts are atoms, containers or further objects. A tag t
 from __future__ import annotations
 
 import copyreg
-import random
 import sys
 import types
 from functools import partial
@@ -21,6 +20,7 @@ from durable_nb.values.hooks import FINGERPRINT, defines, fingerprint_hook, save
 from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_names
 from durable_nb.values.left_out import LEFT_OUT, left_out, own_names
 from durable_nb.values.modules import is_local, module_fingerprint, package_version
+from durable_nb.values.process_streams import process_stream
 from durable_nb.values.registry import registry
 from durable_nb.values.standard import STANDARD
 from durable_nb.values.stateless import alike_parts, client_parts, refuse_state
@@ -224,7 +224,7 @@ class Reducer:
 
     def _by_protocol(self, obj: Any) -> Parts:
         kind = type(obj)
-        if obj is random._inst or obj is _numpy_stream():  # noqa: SLF001
+        if process_stream(obj) is not None:
             # The process's own streams are recorded as streams, not as part of whatever refers to them.
             return ("=stream", *class_name(kind))
         if class_name(kind) == ("numpy.random._generator", "Generator"):
@@ -310,11 +310,6 @@ def _unzip(pairs: Iterable[tuple[object, object]]) -> tuple[list[object], list[o
 def _enum(member: Any) -> Parts:
     name = member._name_
     return ("=enum", type(member), name if name is not None else member._value_)
-
-
-def _numpy_stream() -> object:
-    loaded = sys.modules.get("numpy.random.mtrand")
-    return getattr(loaded, "_rand", _Plain)
 
 
 def _first_line(error: Exception) -> str:

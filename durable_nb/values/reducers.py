@@ -12,6 +12,7 @@ import functools
 import gc
 import io
 import itertools
+import random
 import sys
 import types
 import typing
@@ -25,6 +26,7 @@ from durable_nb.values import rebuild
 from durable_nb.values.closed_files import closed_file
 from durable_nb.values.hooks import save_hook
 from durable_nb.values.left_out import left_out, own_names
+from durable_nb.values.process_streams import process_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -246,6 +248,12 @@ def reduce_memoryview(_: PicklerState, view: memoryview) -> Any:
     raise Refused(view, "it looks at memory of another object, which a copy would not")
 
 
+def reduce_stream(_: PicklerState, stream: Any) -> Any:
+    """Refer to the process's own random stream; pickle would make a copy, which no seeding reaches."""
+    found = process_stream(stream)
+    return NotImplemented if found is None else (getattr, found)
+
+
 def reduce_text_file(_: PicklerState, stream: Any) -> Any:
     """Refuse open text files, which cloudpickle turns into a ``StringIO``; allow sys.stdout."""
     if isinstance(stream, io.StringIO):
@@ -315,6 +323,7 @@ _EXACT: Mapping[type, Any] = {
     types.BuiltinFunctionType: reduce_builtin,
     types.MappingProxyType: reduce_proxy,
     memoryview: reduce_memoryview,
+    random.Random: reduce_stream,
     functools._lru_cache_wrapper: reduce_lru_cache,
     functools.cached_property: reduce_cached_property,
     typing.NewType: reduce_typing,
@@ -339,6 +348,7 @@ if hasattr(typing, "TypeAliasType"):  # Python 3.12
 _REMOTE = "it belongs to a running cluster or process"
 _BY_NAME: Mapping[str, Any] = {
     "numpy.ndarray": reduce_array,
+    "numpy.random.mtrand.RandomState": reduce_stream,
     "pandas.core.internals.managers.BaseBlockManager": reduce_pandas_owner,
     "pandas.core.indexes.base.Index": reduce_pandas_owner,
     "pandas.Index": reduce_pandas_owner,

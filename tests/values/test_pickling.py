@@ -555,6 +555,17 @@ def test_live_widgets_and_the_shell_are_refused():
     assert error.reason == "it is the IPython shell itself"
 
 
+def test_the_streams_of_the_process_are_referred_to():
+    """What draws from the global streams still does; a stream that somebody made is a stream of its own."""
+    np = pytest.importorskip("numpy")
+    own = np.random.mtrand._rand
+    kept = again([random._inst, random.random, own, np.random.rand])
+    assert [kept[0], kept[1].__self__, kept[2], kept[3].__self__] == [random._inst, random._inst, own, own]
+    made = again(np.random.RandomState(3))
+    assert made is not own
+    assert made.random() == np.random.RandomState(3).random()
+
+
 def test_harmless_things_are_kept():
     """In-memory files, loggers, random streams, modules and sys.stdout come back as they are."""
     stream = io.BytesIO(b"abc")
