@@ -98,9 +98,17 @@ def fingerprint(value: object, *, namespace: dict[str, Any] | None = None) -> by
 
 
 def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
-    """Return the object graph of named values, without fingerprints of them, the users' own neither."""
+    """Return the object graph of named values, without fingerprints of them, the users' own neither.
+
+    What several of them consist of is in the walk of the first: an artist and its figure are as much as the figure.
+    """
     reducer = Reducer(namespace, lambda _: b"", inside=True)  # where a client leads does not matter here
-    return Graph({name: Walk(value, reducer) for name, value in values.items()})
+    walks: dict[str, Walk] = {}
+    seen: set[int] = set()
+    for name, value in values.items():
+        walks[name] = Walk(value, reducer, frozenset(seen))
+        seen |= walks[name].ids
+    return Graph(walks)
 
 
 def hidden_graph(graph: Graph, namespace: dict[str, Any] | None) -> Graph:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from durable_nb.values.address import resolve
-from durable_nb.values.fingerprint import fingerprint_roots
+from durable_nb.values.fingerprint import fingerprint_roots, graph_of
 from durable_nb.values.graph import Graph
 
 
@@ -35,6 +35,16 @@ def test_shared_objects_are_found_under_their_address() -> None:
     for ident, address in shared.items():
         assert address is not None
         assert id(resolve(address, inputs.__getitem__)) == ident
+
+
+def test_what_names_have_in_common_is_walked_once() -> None:
+    """The graph of a figure, its axes and its lines is as large as the figure's; what each name brings is in it."""
+    rows = [{"n": number} for number in range(100)]
+    mine: dict[str, list[int]] = {"own": []}
+    graph = graph_of({"rows": rows, "again": rows, "row": rows[7], "mine": [rows, mine]}, {})
+    ids = [each for walk in graph.walks.values() for each in walk.ids]
+    assert set(ids) >= {id(rows), *map(id, rows), id(mine), id(mine["own"])}
+    assert len(ids) < len(rows) + 10
 
 
 def test_addresses_are_those_before_a_change() -> None:
