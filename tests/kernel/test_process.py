@@ -67,6 +67,22 @@ SCENES = {
     ],
     "in_place": ["import cfg", step("in_place", "cfg.grow()"), "cfg.ITEMS"],
     # inputs
+    "own_import": [step("own_import", "import cmath as cm\noi = [cm.pi, type(cm.inf).__name__]"), "oi"],
+    "own_import_of_call": [
+        "@step\ndef oc():\n    global ca\n    import cmath as ca\n    tally.hit('oc')\n    return ca.pi\noc()"
+    ],
+    "own_import_changed": (
+        [
+            "import colorsys as cs\ncs.MARK = 1",
+            step("oic", "import colorsys as colours\noic_x = colours.MARK"),
+            "oic_x",
+        ],
+        [
+            "import colorsys as cs\ncs.MARK = 2",
+            step("oic", "import colorsys as colours\noic_x = colours.MARK"),
+            "oic_x",
+        ],
+    ),
     "decimals_read": (
         ["decimal.getcontext().prec = 10", step("dr", "dr_x = decimal.Decimal(1) / 3"), "dr_x"],
         ["decimal.getcontext().prec = 5", step("dr", "dr_x = decimal.Decimal(1) / 3"), "dr_x"],
@@ -158,6 +174,19 @@ def test_what_cannot_be_set_again_runs_again(story, scene, why, value):
     """What lies inside a module's objects, or cannot be saved, is named, and the step runs in every kernel."""
     was_not_recorded(story[scene], scene, why)
     assert story[scene].value == value
+
+
+def test_constants_of_modules_that_a_step_imports_itself(story):
+    """A step that imports a module and reads a constant of it replays where the module is not imported yet."""
+    was_replayed(story["own_import"], "own_import")
+    assert story["own_import"].value == "[3.141592653589793, 'float']"
+    assert (story["own_import_of_call"].hits_first["oc"], story["own_import_of_call"].hits_again["oc"]) == (1, 0)
+
+
+def test_attributes_of_modules_that_a_step_imports_itself_are_inputs(story):
+    """It runs again when the attribute has another value, set through another name of the module."""
+    ran_again(story["own_import_changed"], "oic", "colorsys.MARK has another value")
+    assert story["own_import_changed"].value == "2"
 
 
 def test_the_decimal_context_is_an_input(story):
