@@ -1,19 +1,20 @@
 """Compares a notebook that was killed and resumed with the same notebook run without interruption.
 
 The shape of each test of a row of DESIGN §5: run, SIGKILL, fresh kernel, Run All; all outputs and a description of all
-variables, with what is the same object as what, must equal those of the uninterrupted run. Where the rows are:
+variables, with what is the same object as what, must equal those of the uninterrupted run. That each fails when what
+it tests is switched off is seen by ``make breaks``. Where the rows are:
 
 =====================  ================================================================================
 1 3 4 5 17 18          test_hard_cases_values
 2 3 6 11 12            test_hard_cases_mutation, also test_partial, tests/values/test_states
 7 8 9 10 16 23         test_hard_cases_changes, also test_files_and_state, test_calls
-13 14 20 21 24         test_hard_cases_life, also test_calls, test_outputs, test_store
+13 14 20 21            test_hard_cases_life, also test_calls, test_outputs, test_still_running
 15                     test_hard_cases_types
-19                     test_kill, tests/crash/test_attempts
+17 19                  test_hard_cases_deaths, also test_store, test_bad_input, test_kill, tests/crash/test_attempts
 16 22 25, connections  test_hard_cases_notebooks, also test_opaque, test_process
 20 in save, replay     test_interrupts
 20 in body, backoff    test_kill.test_interrupts, test_body.test_interrupt_ends_a_body_at_once
-17 blobs, keys, rows   test_store.test_a_lost_blob_runs_the_step_again, test_bad_input
+24                     test_forks, also tests/crash/test_forks, tests/store/test_crash
 what is no edit (§4)   test_hard_cases_edits
 =====================  ================================================================================
 """
@@ -23,6 +24,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from scenes import hits, kernel_in, ready, replayed, shown
@@ -83,41 +85,68 @@ class Story:
         return [line for result in self.again for line in result.own_lines]
 
 
+def asked(request, cases):
+    """Return the cases that the selected tests of a module name; all where one of the tests names none."""
+    tests = [each for each in request.session.items if each.module is request.module]
+    names = [each.callspec.params.get("name") if hasattr(each, "callspec") else None for each in tests]
+    return cases if None in names else {name: case for name, case in cases.items() if name in names}
+
+
 def play(folder, cases):
     """Run cases without interruption in one kernel; in others up to a SIGKILL, and again; return name -> Story."""
     stories = {name: Story() for name in cases}
-    with _notebook(folder / "whole") as kernel:
+    with notebook_in(folder / "whole") as kernel:
         for name, case in cases.items():
             stories[name].whole, stories[name].whole_left, _ = _run(kernel, name, case.notebook)
-    with _notebook(folder / "killed") as kernel:
+    with notebook_in(folder / "killed") as kernel:
         for name, case in cases.items():
             _, _, stories[name].ran_before = _run(kernel, name, case.before or case.notebook)
         kernel.kill()
-        kernel.restart()
-        ready(kernel)
-        kernel.run(_SETUP, "more setup")
+        start_anew(kernel)
         for name, case in cases.items():
             story = stories[name]
             story.again, story.again_left, story.ran_again = _run(kernel, name, case.notebook)
     return stories
 
 
-def _notebook(folder):
+@contextmanager
+def notebook_in(folder, env=None):
+    """Start a kernel in a new folder, with all that the cases import."""
     folder.mkdir()
-    return _with_setup(kernel_in(folder))
-
-
-class _with_setup:
-    def __init__(self, started):
-        self._started = started
-
-    def __enter__(self):
-        kernel = self._started.__enter__()
+    with kernel_in(folder, env) as kernel:
         assert kernel.run(_SETUP, "more setup").status == "ok"
-        return kernel
+        yield kernel
 
-    def __exit__(self, *info):
-        return self._started.__exit__(*info)
+
+def start_anew(kernel):
+    """Start a fresh kernel, with the extension loaded and all that the cases import."""
+    kernel.restart()
+    ready(kernel)
+    assert kernel.run(_SETUP, "more setup").status == "ok"
+
+
+def uninterrupted(folder, notebook, first="pass"):
+    """Run a notebook without interruption; what comes of it after a death is for the test to add.
+
+    Args:
+        folder: of the notebook, made here.
+        notebook: its cells.
+        first: a cell that is run before them, and that is not compared.
+    """
+    story = Story()
+    with notebook_in(folder) as kernel:
+        kernel.run(first, "first")
+        story.whole, story.whole_left, _ = _run(kernel, "cell", notebook)
+    return story
+
+
+def resume(kernel, story, notebook, first="pass"):
+    """Run All in a fresh kernel, and assert that the notebook is as without interruption; arguments as above."""
+    start_anew(kernel)
+    kernel.run(first, "first")
+    story.again, story.again_left, story.ran_again = _run(kernel, "cell", notebook)
+    alike(story)
+    return story
 
 
 def cells(notebook):
@@ -142,9 +171,7 @@ def _run(kernel, name, notebook):
 
 def holds(case, story):
     """Assert that a resumed case is like the uninterrupted one, that it ran what it should, and that it said so."""
-    for whole, again in zip(story.whole, story.again, strict=True):
-        _same(_outputs(again), _outputs(whole), story)
-    _same(story.again_left.splitlines(), story.whole_left.splitlines(), story)
+    alike(story)
     last = story.whole[-1]
     _same((last.status, shown(last)), ("ok", case.value if case.value is not None else shown(last)), story)
     for name in case.replays:
@@ -154,6 +181,13 @@ def holds(case, story):
         _same((name, story.ran_before[name] > 0, story.ran_again[name] > 0), (name, True, True), story)
         said = [line for line in story.lines if line.startswith((f"↻ running {name} again: ", f"↻ {name} was not"))]
         _same(not why or any(why in line for line in said), True, story)
+
+
+def alike(story):
+    """Assert that each cell showed, and all of them left, what they did without interruption."""
+    for whole, again in zip(story.whole, story.again, strict=True):
+        _same(_outputs(again), _outputs(whole), story)
+    _same(story.again_left.splitlines(), story.whole_left.splitlines(), story)
 
 
 def _same(found, expected, story):

@@ -16,6 +16,10 @@ def hit(what):
     with open(os.path.join(os.path.dirname(__file__), "tally.log"), "a") as log:
         log.write(what + "\\n")
 
+def so_far(what):
+    # how often in all processes, where nothing else is tallied; by the size, since reading would make it an input
+    return os.path.getsize(os.path.join(os.path.dirname(__file__), "tally.log")) // (len(what) + 1)
+
 _made = {}
 
 def nth(what):

@@ -7,7 +7,7 @@ edited one.
 from __future__ import annotations
 
 import pytest
-from hard_cases import Case, holds, play
+from hard_cases import Case, asked, holds, play
 from scenes import hits, kernel_in, ready, replayed, shown
 
 LIBRARY = """
@@ -349,6 +349,26 @@ CASES = {
         "root: let through",
         replays=("lo",),
     ),
+    "attribute": Case(
+        """
+        import colorsys
+        colorsys.RATE = 3
+        # %%
+        %%step attribute
+        at = colorsys.RATE * 2
+        # %%
+        at
+        """,
+        "6",
+        before="""
+        import colorsys
+        colorsys.RATE = 2
+        # %%
+        %%step attribute
+        at = colorsys.RATE * 2
+        """,
+        runs={"attribute": "colorsys.RATE has another value"},
+    ),
     # -- row 23
     "inner_calls": Case(
         """
@@ -384,8 +404,8 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    return play(tmp_path_factory.mktemp("changes"), CASES)
+def stories(request, tmp_path_factory):
+    return play(tmp_path_factory.mktemp("changes"), asked(request, CASES))
 
 
 @pytest.mark.parametrize("name", ["seeded_in_step", "seed_edited", "generator"])
@@ -435,7 +455,7 @@ def test_row_10_one_cell_run_twice(tmp_path):
     assert hits(tmp_path) == {"once_more": 2}
 
 
-@pytest.mark.parametrize("name", ["process", "environ", "options", "loggers"])
+@pytest.mark.parametrize("name", ["process", "environ", "attribute", "options", "loggers"])
 def test_row_16_process_state(stories, name):
     """Row 16: what a step changed in its process is changed again; variables and options are inputs."""
     holds(CASES[name], stories[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from hard_cases import Case, holds, play
+from hard_cases import Case, asked, holds, play
 
 WRAP = "import functools\ndef d(f):\n    @functools.wraps(f)\n    def inner(): return f() + {0}\n    return inner\n@d\n"
 FACTORY = (
@@ -381,8 +381,8 @@ CASES = {name: case(name, RUNS, "runs") for name in RUNS} | {name: case(name, RE
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    return play(tmp_path_factory.mktemp("edits"), CASES)
+def stories(request, tmp_path_factory):
+    return play(tmp_path_factory.mktemp("edits"), asked(request, CASES))
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -1,10 +1,10 @@
-"""Rows 13, 14, 20, 21 and 24 of DESIGN §5: errors, outputs, interrupts, what runs beside a step, forked children."""
+"""Rows 13, 14, 20 and 21 of DESIGN §5: errors, outputs, interrupts, and what runs beside a step."""
 
 from __future__ import annotations
 
 import pytest
-from hard_cases import Case, cells, holds, play
-from scenes import hits, kernel_in, ready, replayed, run, shown
+from hard_cases import Case, asked, cells, holds, notebook_in, play, resume, start_anew, uninterrupted
+from scenes import hits, replayed, run, shown
 
 FAILING = """
 from durable_nb import step
@@ -113,6 +113,10 @@ CASES = {
         asyncio.ensure_future(late()).set_name('late')
         await asyncio.sleep(0)
         # %%
+        %%step child
+        import subprocess
+        _ = [subprocess.Popen(['sleep', '20'])] and None
+        # %%
         %%step library
         timer = threading.Timer(600, print)
         timer.daemon = True
@@ -124,42 +128,18 @@ CASES = {
         """,
         "[True]",
         replays=("library",),
-        runs={"thread": "thread waits still runs code", "task": "task late still runs code"},
-    ),
-    # -- row 24
-    "forks": Case(
-        """
-        from durable_nb import step
-        @step
-        def in_child(i):
-            return i + 1
-        # %%
-        %%step forks
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.write(write, str(in_child(1)).encode())
-            os._exit(0)
-        os.waitpid(child, 0)
-        told = os.read(read, 10)
-        os.close(read)
-        os.close(write)
-        del read, write, child
-        # %%
-        %%step after_fork
-        after_fork = told * 2
-        # %%
-        after_fork
-        """,
-        "b'22'",
-        replays=("forks", "after_fork"),
+        runs={
+            "thread": "thread waits still runs code",
+            "task": "task late still runs code",
+            "child": "process sleep (pid ",
+        },
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    return play(tmp_path_factory.mktemp("life"), CASES)
+def stories(request, tmp_path_factory):
+    return play(tmp_path_factory.mktemp("life"), asked(request, CASES))
 
 
 @pytest.mark.parametrize("name", ["cause", "context", "group", "itself"])
@@ -205,15 +185,14 @@ print(first, seen, last)
 def test_row_13_killed_scope(tmp_path):
     """Row 13: in a killed scope an error replays only if a later call shows that it was handled."""
     setup, cell = cells(KILLED)
-    with kernel_in(tmp_path) as kernel:
-        run(kernel, [setup], "define")
-        kernel.run_until(cell, tmp_path / "blocked", "cell")
-        assert hits(tmp_path) == {"bad1": 1, "good": 1, "bad2": 1}
-        kernel.restart()
-        ready(kernel)
-        run(kernel, [setup], "define")
-        assert shown(kernel.run(cell, "cell")) == "(1,) good (2,)"
-    assert hits(tmp_path) == {"bad1": 1, "good": 1, "bad2": 2}
+    whole = uninterrupted(tmp_path / "whole", KILLED, first="os.mkdir('blocked')")
+    with notebook_in(tmp_path / "killed") as kernel:
+        run(kernel, [setup], "cell")
+        kernel.run_until(cell, kernel.folder / "blocked", "cell-1")
+        assert hits(kernel.folder) == {"bad1": 1, "good": 1, "bad2": 1}
+        resumed = resume(kernel, whole, KILLED)
+    assert shown(resumed.again[1]) == "(1,) good (2,)"
+    assert resumed.ran_again == {"bad2": 1}
 
 
 def test_row_14_outputs(stories):
@@ -251,30 +230,25 @@ type(made) is Slow, made_too
 
 def test_row_20_interrupts(tmp_path):
     """Row 20: ■ in a save and in a replay is a KeyboardInterrupt at once; nothing is recorded, and nothing lost."""
-    setup, cell, after = cells(SLOW)
-    imports = "import os, pathlib"
-    (tmp_path / "slow").touch()
-    with kernel_in(tmp_path) as kernel:
-        run(kernel, [imports, setup], "define")
-        interrupted = kernel.run_and_interrupt(cell, tmp_path / "saving", "cell")
+    setup, cell, _ = cells(SLOW)
+    whole = uninterrupted(tmp_path / "whole", SLOW)
+    with notebook_in(tmp_path / "killed") as kernel:
+        (kernel.folder / "slow").touch()
+        run(kernel, [setup], "cell")
+        interrupted = kernel.run_and_interrupt(cell, kernel.folder / "saving", "cell-1")
         assert (interrupted.error_name, interrupted.seconds < 60) == ("KeyboardInterrupt", True)
-        assert kernel.run(cell, "cell").status == "ok"
-        assert hits(tmp_path)["slow"] == 2
-        kernel.restart()
-        ready(kernel)
-        run(kernel, [imports, setup], "define")
-        interrupted = kernel.run_and_interrupt(cell, tmp_path / "loading", "cell")
+        assert kernel.run(cell, "cell-1").status == "ok"
+        assert hits(kernel.folder)["slow"] == 2
+        start_anew(kernel)
+        run(kernel, [setup], "cell")
+        interrupted = kernel.run_and_interrupt(cell, kernel.folder / "loading", "cell-1")
         assert (interrupted.error_name, interrupted.seconds < 60) == ("KeyboardInterrupt", True)
-        assert replayed(kernel.run(cell, "cell"), "slow")
-        assert shown(kernel.run(after, "after")) == "(True, 1)"
-    assert hits(tmp_path) == {"slow": 2}
+        resumed = resume(kernel, whole, SLOW)
+        assert replayed(resumed.again[1], "slow")
+    assert shown(resumed.again[2]) == "(True, 1)"
+    assert hits(kernel.folder) == {"slow": 2}
 
 
 def test_row_21_still_running(stories):
-    """Row 21: while a thread or task runs the notebook's code nothing is checkpointed; a library's may run."""
+    """Row 21: while a thread, task or child of the step still runs nothing is checkpointed; a library's may run."""
     holds(CASES["thread"], stories["thread"])
-
-
-def test_row_24_forks(stories):
-    """Row 24: a forked child that calls a step calls it plainly, and its parent's store works on."""
-    holds(CASES["forks"], stories["forks"])

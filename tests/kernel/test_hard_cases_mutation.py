@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hard_cases import Case, holds, play
+from hard_cases import Case, asked, holds, play
 
 # name -> what is there, what a step changes in it, and how it looks afterwards
 CHANGED = {
@@ -17,6 +17,7 @@ CHANGED = {
     "array_view": ("x = np.arange(4.0)\ny = x[1:]", "y[0] = 7", "x.tolist()"),
     "frame": ("x = pd.DataFrame({'a': [1, 2]})", "x['b'] = x.a * 2\nx.loc[0, 'a'] = 5", "x.to_dict('list')"),
     "frame_rows": ("x = pd.DataFrame({'a': [1, 2]})", "x['a'] = 7\nx.attrs['u'] = 1", "x.values.tolist()"),
+    "frame_values": ("x = pd.DataFrame({'a': [1, 2]})", "x.loc[0, 'a'] = 5", "x.values.tolist()"),
     "series": ("x = pd.Series([1, 2], name='s')", "x[0] = 9\nx.name = 't'", "(x.name, x.tolist())"),
     "object": (
         "class C:\n    def __init__(self): self.v = [1]\nx = C()",
@@ -30,8 +31,19 @@ CHANGED = {
         "x().append(2)",
         "x()",
     ),
+    "nonlocal": (
+        "def make():\n    n = 1\n    def up():\n        nonlocal n\n        n += 1\n    return up\nx = make()",
+        "x()",
+        "x.__closure__[0].cell_contents",
+    ),
+    "own_state": (
+        "class G:\n    v = 0\n    def __getstate__(self): return {'v': self.v}\nx = G()\nx.v = 1",
+        "x.v = 2",
+        "x.v",
+    ),
     "class": ("class K:\n    n = 1\n    seen = []", "K.n += 1\nK.seen.append(5)", "(K.n, K.seen)"),
     "function": ("def f(): return f.calls\nf.calls = 0", "f.calls += 1", "f()"),
+    "defaults": ("def f(n=1): return n", "f.__defaults__ = (2,)", "f()"),
     "by_helper": ("x = [1]\ndef grow(): x.append(2)", "grow()", "x"),
     "generator": ("x = np.random.default_rng(1)", "drawn = x.integers(1000)", "(int(drawn), int(x.integers(1000)))"),
     "random": ("x = random.Random(1)", "drawn = x.random()", "(drawn, x.random())"),
@@ -47,7 +59,7 @@ DRAWN = {"generator", "random", "iterator"}  # looking at them changes them
 
 def changed(name):
     there, change, after = CHANGED[name]
-    held = {"class": "K", "function": "f"}.get(name, "x")
+    held = {"class": "K", "function": "f", "defaults": "f"}.get(name, "x")
     return Case(
         f"{there}\nholder = ({held},)\ndef elsewhere(v={held}):\n    return v\n"
         f"# %%\n%%step {name}\n{change}\n"
@@ -243,6 +255,24 @@ CASES = {
         "('before', 1, {'k': [1, 2]}, ['a'], True) changed 1 False {'k': [1, 2], 'new': 1} [1, 2] ['a', 'b'] True",
         replays=("attempts",),
     ),
+    "large_inputs": Case(
+        """
+        %config DurableNB.snapshot_mb = 0
+        large, small = np.zeros(10), [0]
+        # %%
+        %%step large_inputs --max-attempts 2 --interval-seconds 0.01
+        large += 1
+        small.append(1)
+        if tally.nth('large_inputs') < 2:
+            raise ValueError('once more')
+        tally.hit('large_inputs')
+        # %%
+        %config DurableNB.snapshot_mb = 256
+        large.tolist(), small
+        """,
+        "([2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0], [0, 1])",
+        replays=("large_inputs",),
+    ),
     # -- row 12
     "call_argument": Case(
         """
@@ -268,13 +298,58 @@ CASES = {
         """,
         "([1, 2], True, True, True, 2, {'n': 2})",
     ),
+    "call_global": Case(
+        """
+        from durable_nb import step
+        counted, doomed = 1, 2
+        @step
+        def bind():
+            global counted, doomed, fresh
+            tally.hit('bind')
+            counted, fresh = counted + 1, [counted]
+            del doomed
+        # %%
+        bind()
+        # %%
+        counted, fresh, 'doomed' in dir()
+        """,
+        "(2, [1], False)",
+    ),
+    # two calls in two threads, of which one goes on while the other changes what both were given
+    "at_the_same_time": Case(
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        from durable_nb import step
+        import threading
+        shared, meet = [], threading.Barrier(2, timeout=60)
+        class Meet:
+            def __durable_fingerprint__(self):
+                return 'meet'
+            def __call__(self):
+                meet.wait()
+        @step
+        def grow(rows, both_run, i):
+            tally.hit(f'grow{i}')
+            both_run()
+            rows.append(i)
+            both_run()
+            return sorted(rows)
+        # %%
+        with ThreadPoolExecutor(2) as pool:
+            returned = list(pool.map(grow, [shared] * 2, [Meet()] * 2, [1, 2]))
+        # %%
+        del pool, meet
+        sorted(shared), returned
+        """,
+        "([1, 2], [[1, 2], [1, 2]])",
+    ),
 }
 CASES |= {name: changed(name) for name in CHANGED}
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    return play(tmp_path_factory.mktemp("mutation"), CASES)
+def stories(request, tmp_path_factory):
+    return play(tmp_path_factory.mktemp("mutation"), asked(request, CASES))
 
 
 @pytest.mark.parametrize("name", [*CHANGED, "alias_names", "changed_twice", "no_restorer", "lock", "left_out"])
@@ -301,7 +376,26 @@ def test_row_11_attempts(stories):
     assert stories["attempts"].ran_before == {"attempts": 1}
 
 
-def test_row_12_calls(stories):
-    """Row 12: what a call changed in its arguments, self and globals is changed again; a returned argument is it."""
-    holds(CASES["call_argument"], stories["call_argument"])
-    assert (stories["call_argument"].ran_before, stories["call_argument"].ran_again) == ({"up": 2}, {})
+def test_row_11_attempts_of_large_inputs(stories):
+    """Row 11: what is larger than the bound is not put back, and named; smaller things beside it are put back."""
+    holds(CASES["large_inputs"], stories["large_inputs"])
+    said = [line for line in stories["large_inputs"].whole[1].own_lines if "attempt starts from" in line]
+    told = "large_inputs: the next attempt starts from large as this one left it: it is larger than "
+    assert said == [f"↻ {told}DurableNB.snapshot_mb = 0"]
+
+
+@pytest.mark.parametrize(("name", "ran"), [("call_argument", {"up": 2}), ("call_global", {"bind": 1})])
+def test_row_12_calls(stories, name, ran):
+    """Row 12: what a call changed in arguments, self and globals is changed again; a returned argument is it."""
+    holds(CASES[name], stories[name])
+    assert (stories[name].ran_before, stories[name].ran_again) == (ran, {})
+
+
+def test_row_12_calls_at_the_same_time(stories):
+    """Row 12: calls that change what others may change too are not recorded, with one warning that names it."""
+    story = stories["at_the_same_time"]
+    holds(CASES["at_the_same_time"], story)
+    assert story.ran_before == story.ran_again == {"grow1": 1, "grow2": 1}
+    said = [line for line in story.whole[1].own_lines if "grow" in line]
+    assert len(said) == 1, said
+    assert "changed while other calls ran too" in said[0]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from hard_cases import Case, holds, play
+from hard_cases import Case, asked, holds, play
 
 IMPORTS = """
-import collections, datetime, decimal, fractions, json, re, types, uuid, zoneinfo
+import collections, dataclasses, datetime, decimal, enum, fractions, json, re, types, uuid, zoneinfo
 import matplotlib.pyplot as plt
 import polars as pl
 import pyarrow as pa
@@ -140,6 +140,24 @@ VALUES = {
         """,
         "v_figure[0] is v_figure_f, v_figure_ax is v_figure_f.axes[0], v_figure_ax.lines[0].get_label()",
     ),
+    "enum": (
+        """
+        class Colour(enum.Enum):
+            RED = 1
+        v_enum = [Colour.RED, {Colour.RED: 1}]
+        """,
+        "v_enum[0] is Colour.RED, v_enum[1][Colour.RED]",
+    ),
+    "dataclass": (
+        """
+        @dataclasses.dataclass(frozen=True)
+        class Point:
+            x: int
+            y: list = dataclasses.field(default_factory=list)
+        v_dataclass = [Point(1), Point(1)]
+        """,
+        "v_dataclass[0] == v_dataclass[1], v_dataclass[0].y is v_dataclass[1].y, v_dataclass",
+    ),
     "namespace": ("v_namespace = types.SimpleNamespace(a=[1])", "v_namespace"),
     "chain": (
         """
@@ -157,8 +175,8 @@ def value_case(name):
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    cases = {"imports": Case(IMPORTS, "")} | {name: value_case(name) for name in VALUES}
+def stories(request, tmp_path_factory):
+    cases = {"imports": Case(IMPORTS, "")} | {name: value_case(name) for name in asked(request, VALUES)}
     return play(tmp_path_factory.mktemp("types"), cases)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hard_cases import Case, holds, play
+from hard_cases import Case, asked, holds, play
 from scenes import shown
 
 CASES = {
@@ -51,6 +51,25 @@ CASES = {
         """,
         "([1, 2], [1])",
         replays=("rebound",),
+    ),
+    # bound to the very objects that they had: no difference shows, and the replay finds others there
+    "equal": Case(
+        """
+        eq, eq_text = 5, 'other'
+        # %%
+        %%step equal
+        eq, eq_text = 1, 'same'
+        # %%
+        eq, eq_text
+        """,
+        "(1, 'same')",
+        before="""
+        eq, eq_text = 1, 'same'
+        # %%
+        %%step equal
+        eq, eq_text = 1, 'same'
+        """,
+        replays=("equal",),
     ),
     "none": Case(
         """
@@ -241,16 +260,27 @@ CASES = {
         rd = [Redefined(1)]
         rd.append(rd[0])
         # %%
+        %%step redefines
         class Redefined:
             def __init__(self, v):
                 self.v = v
             def show(self):
                 return ('newer', self.v)
+        rd_newer = Redefined(2)
         # %%
-        rd[0].show(), rd[1] is rd[0], isinstance(rd[0], Redefined), type(rd[0]).__name__
+        class Redefined:
+            def __init__(self, v):
+                self.v = v
+            def show(self):
+                return ('newest', self.v)
+        # %%
+        print(
+            rd[0].show(), rd[1] is rd[0], isinstance(rd[0], Redefined), type(rd[0]).__name__,
+            rd_newer.show(), isinstance(rd_newer, (Redefined, type(rd[0])))
+        )
         """,
-        "(('new', 1), True, False, 'Redefined')",
-        replays=("redefined",),
+        "('new', 1) True False Redefined ('newer', 2) False",
+        replays=("redefined", "redefines"),
     ),
     "untouched": Case(
         """
@@ -319,11 +349,11 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def stories(tmp_path_factory):
-    return play(tmp_path_factory.mktemp("values"), CASES)
+def stories(request, tmp_path_factory):
+    return play(tmp_path_factory.mktemp("values"), asked(request, CASES))
 
 
-@pytest.mark.parametrize("name", ["outputs", "rebound", "none"])
+@pytest.mark.parametrize("name", ["outputs", "rebound", "equal", "none"])
 def test_row_1_outputs(stories, name):
     """Row 1: names that the cell or what it reaches binds or deletes, and the namespace's difference; all or none."""
     holds(CASES[name], stories[name])

@@ -129,7 +129,7 @@ def test_a_missing_name_is_explained(story):
     _, plain, stepped, called, bound, _, unbound = scene.again
     for failed in (plain, stepped, called):
         assert failed.status == "error"
-        assert failed.own_lines[-1] == f"↻ {SAYS_WHY}"
+        assert failed.own_lines[-1:] == [f"↻ {SAYS_WHY}"]
     assert "NameError" in shown(plain)
     assert (shown(bound), bound.own_lines) == ("6", [])
     assert (shown(unbound), unbound.own_lines) == ("NameError", [])
