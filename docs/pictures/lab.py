@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,10 @@ class Server:
 
     def idle(self) -> bool:
         """Say whether there is a kernel and all are idle."""
-        kernels = self.get("/api/kernels")
+        try:
+            kernels = self.get("/api/kernels")
+        except urllib.error.HTTPError:  # the server answers 500 while a kernel is only half there
+            return False
         return bool(kernels) and all(each["execution_state"] == "idle" for each in kernels)
 
     def kill_kernel(self) -> None:

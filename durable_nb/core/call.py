@@ -21,7 +21,7 @@ from durable_nb.core.passes import OwnStep
 from durable_nb.core.reasons import LiveFunction
 from durable_nb.core.rebinding import bind_again
 from durable_nb.core.scope import Place, StepStatus, at, current_place
-from durable_nb.core.session import active_session
+from durable_nb.core.session import active_session, bus_without_store
 from durable_nb.core.step_code import StepCode
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.written import written_by
@@ -60,6 +60,7 @@ class StepCall:
         self.outer = place if place is not None and place.step is not None else None
         self.scope_pass: ScopePass | None = session.pass_here() if session is not None and self.outer is None else None
         self.clock = session.clock if session is not None else SystemClock()
+        self._bus = session.bus if session is not None else bus_without_store()
         self.key = b""
         self.reason = self.reach = ""
         self.unrecordable = ""
@@ -282,15 +283,15 @@ class StepCall:
     # -- event
 
     def announce(self, kind: EventKind, **details: Any) -> None:
-        """Tell the listeners of the store."""
-        if self.scope_pass is not None and self.scope_pass.session.bus.heard:
-            self.scope_pass.session.bus.emit(
+        """Tell the listeners; of a step inside of a step nothing is told."""
+        if self.outer is None and self._bus is not None and self._bus.heard:
+            self._bus.emit(
                 StepEvent(
                     kind,
                     self.name,
                     "call",
                     id(self),
-                    self.scope_pass.id,
+                    self.scope_pass.id if self.scope_pass is not None else 0,
                     self.sequence,
                     max_attempts=self.policy.attempts,
                     at=self.clock.now(),

@@ -264,6 +264,7 @@ class _Slot:
 
     def __init__(self) -> None:
         self.session: Session | None = None
+        self.bus: EventBus | None = None
 
     def enter(self, session: Session) -> None:
         if self.session is not None and not self.session.closed:
@@ -288,6 +289,16 @@ def active_session() -> Session | None:
     """Return the open store of this process; None when there is none, or in a forked child."""
     session = _slot.session
     return session if session is not None and session.usable else None
+
+
+def listen_without_store(bus: EventBus | None) -> None:
+    """Tell ``bus`` of the calls that are made while no store is open; None: nobody."""
+    _slot.bus = bus
+
+
+def bus_without_store() -> EventBus | None:
+    """Return who is told of calls while no store is open."""
+    return _slot.bus
 
 
 def open_store(path: str | Path, *, clock: Clock | None = None) -> Session:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.core.attempts import NoAttemptLog
-from durable_nb.core.clock import SystemClock
+from durable_nb.core.events import StepEvent
 from durable_nb.core.retry import RetryPolicy
 from durable_nb.notebook.body import CellBody
 from durable_nb.notebook.namespace import Namespace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.clock import Clock
     from durable_nb.core.engine import Outcome
-    from durable_nb.core.events import EventKind
+    from durable_nb.core.events import EventBus, EventKind
     from durable_nb.core.transaction import Transaction
     from durable_nb.store.records import StepRecord
 
@@ -38,6 +38,7 @@ class StepOptions:
         inputs: names declared as inputs.
         depends: files declared as inputs.
         selection: which outputs are saved.
+        monitor: show the retry monitor from the first attempt on.
     """
 
     name: str = ""
@@ -47,17 +48,20 @@ class StepOptions:
     inputs: tuple[str, ...] = ()
     depends: tuple[str, ...] = ()
     selection: Selection = field(default_factory=Selection)
+    monitor: bool = False
 
 
 class CellRun:
     """One run of a ``%%step`` cell without a store: runs and retries, records nothing."""
 
-    def __init__(self, shell: InteractiveShell, options: StepOptions, source: str) -> None:
+    def __init__(self, shell: InteractiveShell, options: StepOptions, source: str, bus: EventBus, clock: Clock) -> None:
         self.shell = shell
+        self.bus = bus
         self.options = options
         self.policy = options.policy
         self.reason = ""
-        self.clock: Clock = SystemClock()
+        self.clock = clock
+        self.saved_bytes = 0
         self.name = options.name or "step"
         self.compiled = CellBody.compile(shell, source)
 
@@ -105,5 +109,22 @@ class CellRun:
     def give_up(self, why: str) -> None:
         """There is nothing to record."""
 
+    @property
+    def pass_id(self) -> int:
+        """There is no pass through a scope."""
+        return 0
+
     def announce(self, kind: EventKind, **details: Any) -> None:
-        """There is nobody to tell."""
+        """Tell the displays."""
+        self.bus.emit(
+            StepEvent(
+                kind,
+                self.name,
+                "cell",
+                id(self),
+                self.pass_id,
+                max_attempts=self.policy.attempts,
+                at=self.clock.now(),
+                **{"reason": self.reason, "size_bytes": self.saved_bytes, **details},
+            )
+        )

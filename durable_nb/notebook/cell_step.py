@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xxhash
 
@@ -15,7 +15,6 @@ from durable_nb.core.conditions import Surroundings
 from durable_nb.core.connections import DatabaseFiles
 from durable_nb.core.effects import restore_effects
 from durable_nb.core.engine import Outcome
-from durable_nb.core.events import StepEvent
 from durable_nb.core.explain import Seen
 from durable_nb.core.module_attributes import ModuleWatch
 from durable_nb.core.options import options_now
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from durable_nb.core.attempts import AttemptLog
-    from durable_nb.core.events import EventKind
     from durable_nb.core.passes import ScopePass
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.cell_run import StepOptions
@@ -66,17 +64,15 @@ class CellStep(CellRun):
     """One run of a ``%%step`` cell in a store: knows its key, how to replay and how to record it."""
 
     def __init__(self, notebook: Notebook, options: StepOptions, cell: Cell, source: str, code: CellCode) -> None:
-        super().__init__(notebook.shell, options, source)
+        super().__init__(notebook.shell, options, source, notebook.session.bus, notebook.session.clock)
         self.notebook = notebook
         self.session = notebook.session
-        self.clock = self.session.clock
         self.cell = cell
         self.source = source
         self.code = code
         self.name = options.name or code.digest.hex()[:LABEL_LENGTH]
         self.reason = "--rerun was given" if options.rerun else ""
         self.unrecordable = ""
-        self.saved_bytes = 0
         self.started_at = 0.0
         self.inputs = NO_INPUTS
         self.input_records: dict[str, InputRecord] = {}
@@ -300,20 +296,3 @@ class CellStep(CellRun):
     def seeds_first(self) -> frozenset[str]:
         """Return the streams that the cell seeds before it can have drawn from them."""
         return seeded_first(self.code.tree, self.notebook.namespace.names)
-
-    # -- event
-
-    def announce(self, kind: EventKind, **details: Any) -> None:
-        """Tell the displays."""
-        self.session.bus.emit(
-            StepEvent(
-                kind,
-                self.name,
-                "cell",
-                id(self),
-                self._pass.id if self._pass is not None else 0,
-                max_attempts=self.policy.attempts,
-                at=self.clock.now(),
-                **{"reason": self.reason, "size_bytes": self.saved_bytes, **details},
-            )
-        )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_nb.notebook.display import size, span
 from durable_nb.notebook.recorded import NotShown, RecordedValues
 from durable_nb.notebook.report import Section, StepReport, checkpoint_line
+from durable_nb.notebook.spans import size, span
 from durable_nb.values.difference import first_difference
 
 if TYPE_CHECKING:

@@ -10,22 +10,28 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Int, Unicode
 from traitlets.config import Configurable
 
+from durable_nb.core.clock import Clock, SystemClock
+from durable_nb.core.events import EventBus
 from durable_nb.core.scope import move_to
-from durable_nb.core.session import Session, enter
+from durable_nb.core.session import Session, enter, listen_without_store
 from durable_nb.errors import StoreError
 from durable_nb.notebook.body import ASYNC_STEP_NAME, transform_async_step
 from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
-from durable_nb.notebook.display import Display, moment
+from durable_nb.notebook.display import Display
 from durable_nb.notebook.file import NamesInFile
 from durable_nb.notebook.lines import cell_id_of, is_headless
+from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
+from durable_nb.notebook.monitor import Surroundings
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
 from durable_nb.notebook.plain import PlainCells
 from durable_nb.notebook.renamed import look_for_store
 from durable_nb.notebook.seeding import sets_a_stream
+from durable_nb.notebook.spans import moment
+from durable_nb.notebook.views import NoClicks
 from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path
 
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from durable_nb.notebook.views import Views
+    from durable_nb.notebook.views import Clicks, Views
 
 _ATTRIBUTE = "_durable_nb"
 
@@ -46,6 +52,9 @@ class DurableNB(Configurable):
         notebook: what the cells share, or None while no store is open.
         cell: the cell that runs.
         live_views: makes widgets where a page shows them; called only when one is to be shown.
+        bus: tells listeners what happens to steps, in a store and without one.
+        clock: where the time comes from.
+        clicks: whether clicks are heard while a cell runs.
         names_in_file: the names that two cells of the notebook's file have.
     """
 
@@ -65,7 +74,10 @@ class DurableNB(Configurable):
         self.shell: Any = shell
         self.live_views = live_views
         self.notebook: Notebook | None = None
-        self.display = Display(shell)
+        self.bus = EventBus()
+        self.clock: Clock = SystemClock()
+        self.clicks: Clicks = NoClicks()
+        self.display = Display(Surroundings(shell, self.clock, Screen(), live_views, self.clicks))
         self.cell = Cell("", "", 0, interactive=True)
         self.names_in_file = NamesInFile(None, name_on)
         self._plain = PlainCells()
@@ -76,6 +88,8 @@ class DurableNB(Configurable):
 
     def load(self) -> None:
         """Open the store and take part in the shell's life."""
+        self.bus.subscribe(self.display.on_event)
+        listen_without_store(self.bus)
         self._open_store()
         self._register()
         self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
@@ -95,6 +109,8 @@ class DurableNB(Configurable):
         shell.builtin_trap.auto_builtins.pop(ASYNC_STEP_NAME, None)
         shell.configurables[:] = [each for each in shell.configurables if each is not self]
         self._close_store()
+        listen_without_store(None)
+        self.display.close()
 
     def _register(self) -> None:
         shell = self.shell
@@ -126,9 +142,8 @@ class DurableNB(Configurable):
             self.display.line(str(error))
             return
         self.names_in_file = NamesInFile(file, name_on)
-        session = Session(ledger, namespace=self.shell.user_ns, root=root)
+        session = Session(ledger, clock=self.clock, bus=self.bus, namespace=self.shell.user_ns, root=root)
         session.warn = self._warn
-        session.bus.subscribe(self.display.on_event)
         self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20, str(file or ""))
         self._greet(self.notebook)
 
@@ -188,6 +203,7 @@ class DurableNB(Configurable):
             shell.execution_count,
             interactive=not is_headless(shell),
         )
+        self.display.cell_began(self.cell)
         if self.notebook is not None:
             if sets_a_stream(source):
                 self.notebook.session.note_seeding()
@@ -204,7 +220,7 @@ class DurableNB(Configurable):
         if self.notebook is not None:
             ended, self.notebook.step_pass = ended or self.notebook.step_pass, None
             self._explain(error, self.notebook)
-        self.display.cell_ended(ended)
+        self.display.cell_ended(ended, error)
 
     def _explain(self, error: BaseException | None, notebook: Notebook) -> None:
         """Say of a name that a cell missed that a replay went without it."""

@@ -32,6 +32,10 @@ _MARK_STYLE = "color: var(--jp-brand-color1, #4a8fd9); padding-right: .4em"
 class Line(Protocol):
     """A line that was shown and can still change."""
 
+    @property
+    def live(self) -> bool:
+        """Whether it changes in place; else each update adds a line."""
+
     def update(self, text: str, html: str | None = None) -> None:
         """Show ``text`` (or ``html``, where there is a page) in its place; terminals add a line."""
 
@@ -81,6 +85,8 @@ def _cell_id(shell: InteractiveShell) -> str:
 
 
 class _DisplayedLine:
+    live = True
+
     def __init__(self, shell: InteractiveShell, text: str, html: str | None, display_id: str) -> None:
         self._shell, self._id = shell, display_id
         self._publish(text, html, update=False)
@@ -90,7 +96,7 @@ class _DisplayedLine:
 
     def _publish(self, text: str, html: str | None, *, update: bool) -> None:
         self._shell.display_pub.publish(
-            {"text/plain": text, "text/html": html or _muted(text)},
+            {"text/plain": text, "text/html": html or muted(text)},
             {OWN: True},
             transient={"display_id": self._id},
             update=update,
@@ -98,6 +104,8 @@ class _DisplayedLine:
 
 
 class _PlainLine:
+    live = False
+
     def __init__(self, text: str) -> None:
         self._text = ""
         self.update(text)
@@ -108,7 +116,8 @@ class _PlainLine:
             write_to_stderr(text)
 
 
-def _muted(text: str) -> str:
+def muted(text: str) -> str:
+    """Return a line as HTML, in the theme's quiet colours."""
     mark, _, rest = text.partition(" ") if text.startswith(MARK) else ("", "", text)
     icon = f'<span style="{_MARK_STYLE}">{mark}</span>' if mark else ""
     return f'<div style="{_STYLE}">{icon}{html_escaping.escape(rest)}</div>'

@@ -54,6 +54,7 @@ class StepMagics(Magics):
     @argument(
         "--keep", metavar="NAME", action="append", help="Save only this variable of those the cell binds (repeatable)."
     )
+    @argument("--monitor", action="store_true", help="Show the retry monitor from the first attempt on.")
     @argument("--depends", metavar="PATH", action="append", help="A file the cell depends on (repeatable).")
     @no_var_expand
     @cell_magic
@@ -85,10 +86,12 @@ def prepare(extension: DurableNB, line: str, source: str) -> CellRun:
         options = step_options(parse_argstring(StepMagics.step, line), extension.shell.user_ns)
     except (OptionError, UsageError) as error:
         extension.display.line(f"%%step {line}: {error}; the cell runs without a checkpoint (see %%step?)")
-        return CellRun(extension.shell, StepOptions(), source)
+        return CellRun(extension.shell, StepOptions(), source, extension.bus, extension.clock)
+    if options.monitor:
+        extension.display.show_from_start()
     notebook = extension.notebook
     if notebook is None or not notebook.session.usable:
-        return CellRun(extension.shell, options, source)
+        return CellRun(extension.shell, options, source, extension.bus, extension.clock)
     code = analyse_cell(source, transform=extension.shell.transform_cell)
     twice = extension.names_in_file.warning(options.name)
     if twice:

@@ -49,6 +49,7 @@ def step_options(arguments: Arguments, names: dict[str, Any]) -> StepOptions:
         inputs=tuple(arguments.inputs or ()),
         depends=tuple(arguments.depends or ()),
         selection=Selection(_names("--keep", arguments.keep), _names("--ephemeral", arguments.ephemeral)),
+        monitor=arguments.monitor,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.errors import CheckpointUntrusted, DecodeError
-from durable_nb.notebook.display import size
+from durable_nb.notebook.spans import size
 from durable_nb.values.difference import first_difference
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from durable_nb.core.changes import in_a_line
 from durable_nb.core.reasons import UNKNOWN, LiveFunction, calls_of, changes_since, reached_by, seen_by
 from durable_nb.core.step import Step
-from durable_nb.notebook.display import moment, span
 from durable_nb.notebook.report import Section, StepReport, value_line
+from durable_nb.notebook.spans import moment, span
 from durable_nb.notebook.why import MAX_CHANGES, MAX_DEPENDS, cut, page
 from durable_nb.values.callkey import FUNCTION
 

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from durable_nb.core.clock import Clock
+    from durable_nb.notebook.views import Act, Clicks, Panel
+
 
 class LiveViews:
     """Makes the widgets."""
+
+    def monitor(self, act: Act, clicks: Clicks, clock: Clock) -> Panel | None:
+        """Make a retry monitor; None where no front end is behind the kernel's comms."""
+        from durable_nb.widgets.monitor import RetryMonitor
+
+        return RetryMonitor.make(act, clicks, clock)

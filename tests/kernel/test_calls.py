@@ -283,10 +283,11 @@ def test_what_a_call_changes_in_its_argument_is_changed_again(story):
 
 
 def test_a_retried_call(story):
-    """Its failed attempts are one line that counts them in the end; the call replays as one."""
+    """Its failed attempts are one line that says in the end how it went; the call replays as one."""
     assert story["retried"].hits_first == {"re": 3}
     assert story["retried"].hits_again == {}
-    assert story["retried"].first[-1].own_lines == ["↻ 2 failed attempts retried"]
+    (line,) = story["retried"].first[-1].own_lines
+    assert line.partition(" · waited")[0] == "↻ re: succeeded at attempt 3 of 4 after 2 failed (OSError ×2)"
     assert story["retried"].value == "'ok'"
 
 

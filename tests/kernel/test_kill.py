@@ -95,7 +95,10 @@ def test_attempts_go_on_after_a_death(tmp_path):
         ready(kernel)
         ended = kernel.run(cell, "five")
         assert hits(tmp_path)["five"] == 5
-        assert "↻ five goes on at attempt 4 of 5" in ended.own_lines
+        texts = [c["data"]["text/plain"] for kind, c in ended.messages if kind == "display_data"]
+        assert "↻ five goes on at attempt 4 of 5" in texts
+        how = "↻ five: failed at attempt 5 of 5 (ValueError ×2) · went on at attempt 4 after a restart"
+        assert [line.partition(" · waited")[0] for line in ended.own_lines] == [how]
         assert ended.error_name == "MaxStepRetriesExceeded"
         kernel.run(cell, "five")
         assert hits(tmp_path)["five"] == 10
@@ -104,6 +107,12 @@ def test_attempts_go_on_after_a_death(tmp_path):
 CLOCK = (
     "from durable_nb.core.session import active_session\nfrom durable_nb.testing import FakeClock\n"
     "clock = active_session().clock = FakeClock({0})\nclock.on_wait = lambda wake: tally.block_once('waits')"
+)
+
+
+WENT_ON = (
+    "↻ wait: succeeded at attempt 2 of 2 after 1 failed (ValueError) · "
+    "went on at attempt 2 after a restart · waited 6.0 s"
 )
 
 
@@ -122,7 +131,7 @@ def test_a_backoff_keeps_its_deadline_over_a_death(tmp_path):
         assert kernel.run(cell + "\nother = 1", "other").status == "ok"  # other code: no attempt is kept for it
         assert shown(kernel.run("clock.waits", "waits")) == "[]"
         result = kernel.run(cell, "wait")
-        assert (result.status, result.own_lines) == ("ok", ["↻ 1 failed attempt retried"])
+        assert (result.status, result.own_lines) == ("ok", [WENT_ON])
         assert shown(kernel.run("clock.waits", "waits")) == "[6.0]"
     assert hits(tmp_path) == {"wait": 3}
 
@@ -169,7 +178,8 @@ def test_attempts_start_from_the_same_names(tmp_path):
         _, body, after = run(kernel, cells)
         assert shown(after) == "(('before', 1), 'changed', 1, False)"
         assert shown(body).split() == ["attempt"] * 3
-        assert body.own_lines == ["↻ 2 failed attempts retried"]
+        (line,) = body.own_lines
+        assert line.partition(" · waited")[0] == "↻ iso: succeeded at attempt 3 of 3 after 2 failed (ValueError ×2)"
         kernel.restart()
         ready(kernel)
         _, body, after = run(kernel, cells)
@@ -184,8 +194,7 @@ def test_retry_lines(tmp_path):
         result = kernel.run(cell, "bad")
         lines = [c["data"]["text/plain"] for kind, c in result.messages if c.get("metadata", {}).get("durable_nb")]
         assert lines[0] == "↻ bad: attempt 1 of 3 failed (ValueError: 1); next in 0.2 s"
-        assert lines[1] == "↻ bad: attempt 2 of 3 failed (ValueError: 2); next in 0.4 s"
-        assert lines[-1] == "↻ 2 failed attempts retried"
+        assert lines[-1].startswith("↻ bad: failed at attempt 3 of 3 (ValueError ×3) · waited 0.")
         assert "MaxStepRetriesExceeded: step bad failed on all 3 attempts: ValueError: 3" in result.error
         assert "durable_nb" not in result.error
         plain_error = kernel.run("%%step one\nraise KeyError('k')", "one")

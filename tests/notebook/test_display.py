@@ -8,7 +8,12 @@ from datetime import datetime
 import pytest
 
 from durable_nb.core.events import StepEvent
-from durable_nb.notebook.display import Display, moment, size, span
+from durable_nb.notebook.display import Display
+from durable_nb.notebook.live_line import Screen
+from durable_nb.notebook.monitor import Surroundings
+from durable_nb.notebook.spans import moment, size, span
+from durable_nb.notebook.views import NoClicks
+from durable_nb.testing import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,7 @@ def test_moments_are_absolute():
 @pytest.fixture
 def told(make_shell, capfd):
     """Tell a display of events and return the lines that came of them."""
-    display = Display(make_shell(load=False))
+    display = Display(Surroundings(make_shell(load=False), FakeClock(), Screen(), None, NoClicks()))
 
     def tell(*events):
         for event in events:
@@ -123,30 +128,44 @@ def test_what_was_recorded_in_part(told):
 
 
 def test_retries(told):
-    """A failed attempt tells its error in one line and when the next is due; in the end they are counted."""
-    failed = event(
-        "attempt_failed", attempt=1, max_attempts=3, wait_seconds=2, error=ValueError("bad\nsecond line"), at=5.0
-    )
-    assert told(failed) == [
+    """A failed attempt tells its error in one line and when the next is due; in the end one line says how it went."""
+    error = ValueError("bad\nsecond line")
+    assert told(
+        event("attempt_started", max_attempts=3, at=4.0),
+        event("attempt_failed", max_attempts=3, wait_seconds=2, error=error, at=5.0),
+        event("attempt_started", attempt=2, max_attempts=3, at=7.0),
+        event("body_finished", attempt=2, max_attempts=3, at=7.4),
+        event("completed", attempt=2, max_attempts=3, at=7.5),
+    ) == [
         "↻ load: attempt 1 of 3 failed (ValueError: bad); next in 2.0 s",
-        "↻ 1 failed attempt retried",
+        "↻ load: succeeded at attempt 2 of 3 after 1 failed (ValueError) · waited 2.0 s",
     ]
 
 
 def test_many_retries_are_not_many_lines(told):
     """Progress changes at most ten times a second."""
-    burst = [
-        event("attempt_failed", attempt=n, max_attempts=500, error=OSError("no"), at=5.0 + n / 1000)
-        for n in range(1, 301)
-    ]
-    lines = told(*burst)
-    assert len(lines) <= 5
-    assert lines[-1] == "↻ 300 failed attempts retried"
+    burst = [event("attempt_started", max_attempts=500)]
+    for n in range(1, 301):
+        about = {"max_attempts": 500, "at": 5.0 + n / 1000}
+        burst.append(event("attempt_failed", attempt=n, error=OSError("no"), **about))
+        burst.append(event("attempt_started", attempt=n + 1, **about))
+    lines = told(*burst, event("completed", attempt=301, at=6.0))
+    assert len(lines) <= 6
+    assert lines[-1] == "↻ load: succeeded at attempt 301 of 500 after 300 failed (OSError ×300)"
 
 
 def test_going_on_after_a_death(told):
     """A step that does not begin at its first attempt says where it goes on."""
-    assert told(event("attempt_started", attempt=4, max_attempts=5)) == ["↻ load goes on at attempt 4 of 5"]
+    assert told(event("attempt_started", attempt=4, max_attempts=5), event("completed", attempt=4)) == [
+        "↻ load goes on at attempt 4 of 5",
+        "↻ load: succeeded at attempt 4 of 5 · went on at attempt 4 after a restart",
+    ]
+
+
+def test_going_on_in_a_backoff(told):
+    """One that died in its backoff says how much of it is left, and where it goes on."""
+    failed = event("attempt_failed", attempt=2, max_attempts=5, error=OSError("no"), wait_seconds=30.0)
+    assert told(failed)[0] == "↻ load: attempt 2 of 5 failed (OSError: no); next in 30 s, goes on at attempt 3"
 
 
 def test_calls_are_quiet(told):
