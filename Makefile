@@ -11,7 +11,7 @@ help:  ## Show this list
 demo: setup  ## Kill a notebook's kernel twice, resume it, and check the outcome against the server's log
 	@$(BIN)/python notebooks/demo/run_demo.py
 
-test: lint types  ## Run every check: lint, types, layers, tests, other Pythons and DuckDB 1.5
+test: lint types setup-ipykernel6  ## Run every check: lint, types, layers, tests, other Pythons and DuckDB 1.5
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	@.ci/matrix
 
@@ -52,7 +52,7 @@ lock:  ## Write the locked versions anew
 clean:  ## Remove environments, caches and built documentation
 	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: setup setup-lab setup-docs setup-pictures setup-torch
+.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-ipykernel6
 setup:
 	@.ci/setup
 setup-lab:
@@ -63,3 +63,5 @@ setup-pictures:
 	@.ci/setup lab pictures
 setup-torch:
 	@.ci/setup torch
+setup-ipykernel6: setup
+	@.ci/ipykernel6

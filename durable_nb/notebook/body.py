@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import inspect
-import signal
-import threading
 import types
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from durable_nb.errors import DurableError
+from durable_nb.notebook.interrupts import interruptible, keyboard_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterator
-    from types import CodeType, FrameType
+    from collections.abc import Callable, Coroutine, Generator
+    from types import CodeType
 
     from IPython.core.interactiveshell import InteractiveShell
-
-    Handler = Callable[[int, FrameType | None], Any] | int
 
 MAGIC = "step"
 """The name of the cell magic."""
@@ -100,18 +95,13 @@ class CellBody:
         ``await``, where ipykernel by itself would ignore it or cancel.
         """
         __tracebackhide__ = "__ipython_bottom__"
-        with shell.builtin_trap, shell.display_trap, _noted_interrupts() as interrupts:
-            try:
-                for code in self.codes:
-                    if _awaits(code):
-                        await _stepwise(eval(code, shell.user_global_ns, shell.user_ns))  # noqa: S307
-                    else:
-                        with interruptible():
-                            exec(code, shell.user_global_ns, shell.user_ns)  # noqa: S102
-            except asyncio.CancelledError as error:
-                if not interrupts:
-                    raise
-                raise KeyboardInterrupt().with_traceback(error.__traceback__) from None
+        with shell.builtin_trap, shell.display_trap, keyboard_interrupts():
+            for code in self.codes:
+                if _awaits(code):
+                    await _stepwise(eval(code, shell.user_global_ns, shell.user_ns))  # noqa: S307
+                else:
+                    with interruptible():
+                        exec(code, shell.user_global_ns, shell.user_ns)  # noqa: S102
 
 
 # -- compiling
@@ -222,67 +212,6 @@ def _runs_async(body: str) -> bool:
 
 
 # -- interrupts
-
-
-class interruptible:  # noqa: N801 - read as a verb: ``with interruptible():``
-    """Lets Ctrl-C raise KeyboardInterrupt in the synchronous code of the ``with`` block.
-
-    Inside an async cell ipykernel's own handler only asks the event loop to cancel, which code that
-    keeps the loop busy never notices. Off the main thread it does nothing.
-    """
-
-    def __init__(self) -> None:
-        self._before: Handler | None = None
-
-    def __enter__(self) -> Self:
-        """Install Python's own handler."""
-        if threading.current_thread() is threading.main_thread():
-            # None: a handler that Python did not install and could not put back
-            self._before = signal.getsignal(signal.SIGINT)
-            if self._before is not None:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Put the handler of before back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-
-@contextmanager
-def _noted_interrupts() -> Iterator[list[int]]:
-    """Yield a list that gets an entry per SIGINT; the handler of before is called as ever.
-
-    It also wakes the event loop: ipykernel's handler leaves a callback in it, which a loop that sleeps
-    in an ``await`` would find only when something else wakes it (ipykernel 7.4).
-    """
-    seen: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield seen
-        return
-    wake = _waker()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        try:
-            before(number, frame)
-        finally:
-            wake()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _waker() -> Callable[[], object]:
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:  # another library's loop, after ``%autoawait trio``
-        return lambda: None
-    return lambda: loop.call_soon_threadsafe(lambda: None)
 
 
 @types.coroutine

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from traitlets import Bool, Int, Unicode
 from traitlets.config import Configurable
 
-from durable_nb.core.clock import Clock, SystemClock
 from durable_nb.core.events import EventBus
 from durable_nb.core.scope import move_to
 from durable_nb.core.session import Session, enter, listen_without_store
 from durable_nb.errors import StoreError
 from durable_nb.notebook.body import ASYNC_STEP_NAME, transform_async_step
 from durable_nb.notebook.cells import Cell
+from durable_nb.notebook.clicks import Clicks
 from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
 from durable_nb.notebook.display import Display
@@ -31,7 +31,7 @@ from durable_nb.notebook.plain import PlainCells
 from durable_nb.notebook.renamed import look_for_store
 from durable_nb.notebook.seeding import sets_a_stream
 from durable_nb.notebook.spans import moment
-from durable_nb.notebook.views import NoClicks
+from durable_nb.notebook.waiting import KernelClock
 from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from durable_nb.notebook.views import Clicks, Views
+    from durable_nb.notebook.views import Views
 
 _ATTRIBUTE = "_durable_nb"
 
@@ -51,10 +51,10 @@ class DurableNB(Configurable):
     Attributes:
         notebook: what the cells share, or None while no store is open.
         cell: the cell that runs.
+        clicks: whether buttons work while a cell runs, and what makes them work.
+        clock: the clock whose waits hand clicks on.
         live_views: makes widgets where a page shows them; called only when one is to be shown.
         bus: tells listeners what happens to steps, in a store and without one.
-        clock: where the time comes from.
-        clicks: whether clicks are heard while a cell runs.
         names_in_file: the names that two cells of the notebook's file have.
     """
 
@@ -73,10 +73,10 @@ class DurableNB(Configurable):
         super().__init__(parent=shell)
         self.shell: Any = shell
         self.live_views = live_views
+        self.clicks = Clicks(shell)
+        self.clock = KernelClock(self.clicks)
         self.notebook: Notebook | None = None
         self.bus = EventBus()
-        self.clock: Clock = SystemClock()
-        self.clicks: Clicks = NoClicks()
         self.display = Display(Surroundings(shell, self.clock, Screen(), live_views, self.clicks))
         self.cell = Cell("", "", 0, interactive=True)
         self.names_in_file = NamesInFile(None, name_on)

@@ -15,6 +15,7 @@ from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.cell_run import CellRun, StepOptions
 from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.checkpoints import LABEL_LENGTH
+from durable_nb.notebook.interrupts import keyboard_interrupts
 from durable_nb.notebook.options import step_options
 from durable_nb.notebook.tracebacks import clean_traceback
 
@@ -76,7 +77,7 @@ class StepMagics(Magics):
 
 async def run_async_step(extension: DurableNB, line: str, cell: str) -> None:
     """Run a ``%%step`` cell whose body has a top-level await."""
-    with clean_traceback(extension.shell):
+    with clean_traceback(extension.shell), keyboard_interrupts():
         await drive_async(run_step(prepare(extension, line, cell)))
 
 

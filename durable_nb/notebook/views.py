@@ -17,13 +17,11 @@ Act = Callable[[Action, int | None], None]
 
 
 class Clicks(Protocol):
-    """Whether clicks reach the kernel while a cell runs.
+    """Whether clicks reach the kernel while a cell runs."""
 
-    Attributes:
-        works: whether they do; else no button is shown.
-    """
-
-    works: bool
+    @property
+    def works(self) -> bool:
+        """Whether they do; else no button is shown."""
 
     def unpin(self, comm: Any) -> None:
         """Let messages of a comm be handled while the main thread runs a cell."""

@@ -128,10 +128,12 @@ class Kernel:
     Args:
         folder: its working directory; its own stdout and stderr go to ``kernel.log`` in there.
         env: variables on top of those of this process.
+        python: the interpreter, where it is not this one.
     """
 
-    def __init__(self, folder: Path, env: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, env: dict[str, str] | None = None, python: str = sys.executable) -> None:
         self.folder = folder
+        self._python = python
         self.log = folder / "kernel.log"
         self.page = Page()
         self._env = _environment(folder) | (env or {})
@@ -144,6 +146,7 @@ class Kernel:
 
         connection = {} if sys.platform == "win32" else {"transport": "ipc", "ip": f"{self._sockets.name}/s"}
         self._manager = KernelManager(connection_file=str(self.folder / "connection.json"), **connection)
+        self._manager.kernel_spec.argv = [self._python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         with self.log.open("ab") as log:
             self._manager.start_kernel(cwd=str(self.folder), env=self._env, stdout=log, stderr=log, independent=False)
         self.client = self._manager.blocking_client()

@@ -95,9 +95,9 @@ def ready(kernel):
 
 
 @contextmanager
-def kernel_in(folder, env=None):
+def kernel_in(folder, env=None, **options):
     """Start a kernel with the extension loaded, and end it."""
-    kernel = Kernel(prepare(folder), env)
+    kernel = Kernel(prepare(folder), env, **options)
     try:
         yield ready(kernel)
     finally:
