@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 HERE = Path(__file__).resolve().parent
-NOTEBOOKS = HERE.parents[1] / "notebooks"
+ROOT = HERE.parents[1]
+NOTEBOOKS = ROOT / "notebooks"
+sys.path.insert(0, str(ROOT / "tests" / "browser"))  # the browser tests drive JupyterLab too, with its pages module
+
+NOTEBOOK = "quickstart.ipynb"
 KILL_AFTER_PAGES = 150
 MAX_BYTES, COLOURS = 150_000, (256, 128, 64)
-WIDTH, HEIGHT = 900, 5600
+WIDTH, HEIGHT, SCALE = 900, 5600, 1.5  # pixels fine enough for print
 NEEDED = ("jupyterlab", "playwright", "PIL", "psutil", "pexpect", "rich", "nbformat")
 
 MORE_CELLS = {
@@ -39,7 +43,7 @@ for text in ("0:14", "0:09", "n/a"):
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lab import LabPage, Server
+    from pages import NotebookPage, Server
 
 
 def check_needs() -> str:
@@ -47,14 +51,11 @@ def check_needs() -> str:
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         sys.exit(f"durable_nb pictures: not installed: {', '.join(missing)} (make pictures installs them into .venv)")
-    from lab import BROWSERS, find_chromium
+    from pages import NO_CHROMIUM, find_chromium
 
     path = find_chromium()
     if path is None:
-        sys.exit(
-            f"durable_nb pictures: no Chromium on PATH (looked for {', '.join(BROWSERS)}): "
-            "install it (on Debian and Ubuntu the package chromium)"
-        )
+        sys.exit(f"durable_nb pictures: {NO_CHROMIUM}")
     return path
 
 
@@ -88,10 +89,10 @@ def copy_notebook(folder: Path) -> list[str]:
     """Copy the quickstart with a few cells more; return the ids of its cells in order."""
     import nbformat
 
-    notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", 4)
+    notebook = nbformat.read(NOTEBOOKS / NOTEBOOK, 4)
     for cell_id, source in MORE_CELLS.items():
         notebook.cells.append(nbformat.v4.new_code_cell(source, id=cell_id))
-    nbformat.write(notebook, folder / "quickstart.ipynb")
+    nbformat.write(notebook, folder / NOTEBOOK)
     return [cell["id"] for cell in notebook.cells]
 
 
@@ -101,21 +102,21 @@ def pages_answered(log: Path) -> int:
     return sum(line.get("status") == 200 and line["complete"] for line in lines)  # noqa: PLR2004 - HTTP's
 
 
-def kill_and_resume(lab: LabPage, server: Server) -> None:
+def kill_and_resume(lab: NotebookPage, server: Server) -> None:
     """Kill the kernel with SIGKILL, and run all cells in the one that JupyterLab starts instead."""
-    from lab import wait_until
+    from pages import wait_until
 
-    server.kill_kernel()
+    server.kill_kernel(NOTEBOOK)
     lab.accept_dialog()
-    wait_until(server.idle, "the new kernel")
+    wait_until(lambda: server.idle(NOTEBOOK), "the new kernel")
     lab.run_all()
     wait_until(lambda: lab.shown("fails"), "the last cell")
     lab.wait_idle()
 
 
-def lab_pictures(lab: LabPage, server: Server, log: Path) -> None:
+def lab_pictures(lab: NotebookPage, server: Server, log: Path) -> None:
     """Kill, resume, and take the pictures of JupyterLab."""
-    from lab import THEMES, wait_until
+    from pages import THEMES, wait_until
 
     lab.open("light")
     lab.run_all()
@@ -138,24 +139,25 @@ def lab_pictures(lab: LabPage, server: Server, log: Path) -> None:
 
 def main() -> None:
     """Take all pictures."""
-    browser = check_needs()
+    path = check_needs()
     import terminal
-    from lab import LabPage, Server, chromium
+    from pages import NotebookPage, Server, chromium
 
     with tempfile.TemporaryDirectory(prefix="durable-nb-pictures-") as name:
         folder = Path(name).resolve()
         cells = copy_notebook(folder)
         log = folder / "pages.log"
-        with flaky_server(log) as url, chromium(browser, width=WIDTH, height=HEIGHT) as page:
+        with flaky_server(log) as url, chromium(path) as browser:
             environment = {
                 "DEMO_URL": url,
                 "DURABLE_NB_KEY_FILE": str(folder / "key"),
                 "IPYTHONDIR": str(folder / "ipython"),
                 "OMP_NUM_THREADS": "1",
             }
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE)
             server = Server(folder, environment)
             try:
-                lab_pictures(LabPage(server, page, "quickstart.ipynb", cells), server, log)
+                lab_pictures(NotebookPage(server, page, NOTEBOOK, cells), server, log)
             finally:
                 server.close()
             write_png("terminal", terminal.picture(page, folder))

@@ -49,12 +49,12 @@ def test_what_is_delivered_ends_the_wait(kind, verdict):
 
 async def test_async_waits_share_one_timer():
     """A thousand async waits look for clicks as often as one does, and nothing ticks when they are over."""
-    clicks = CountedClicks()
+    often = asyncio.Event()
+    clicks = CountedClicks(lambda: often.set() if clicks.delivered == 4 else None)
     clock = KernelClock(clicks)
     wakes = [Wake() for _ in range(1000)]
     waits = [asyncio.create_task(clock.wait_async(3600, wake)) for wake in wakes]
-    while clicks.delivered < 4:
-        await asyncio.sleep(0.01)
+    await often.wait()
     for wake in wakes:
         wake.retry_now()
     assert set(await asyncio.gather(*waits)) == {"retry"}
