@@ -16,8 +16,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 from pages import NO_CHROMIUM, NotebookPage, Server, chromium, find_chromium, wait_until
 from scenes import hits, prepare
 
-
-if os.path.exists(Path(__file__).parents[2] / "durable_nb/widgets/monitor.py"):
 OLD_PYTHON = Path(__file__).parents[2] / ".venv-ipykernel6" / "bin" / "python"
 
 SETUP = """
