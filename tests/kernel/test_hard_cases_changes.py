@@ -15,6 +15,7 @@ pathlib.Path('{0}.py').write_text('''{1}''')
 """
 OLD = "RATE = 2\\ndef f(x):\\n    return x * RATE\\n"
 NEW = "# longer\\nRATE = 3\\ndef f(x):\\n    return x * RATE\\n"
+DEFAULT = "# {0} times\\ndef f(x, by={0}):\\n    return x * by\\n"
 COMMENTED = (
     "# a comment, and another layout\\nRATE = 2\\n\\n\\n"
     "def f(x):\\n    # as before\\n    return (x *\\n            RATE)\\n"
@@ -107,15 +108,27 @@ CASES = {
         before=LIBRARY.format("lib_b", OLD) + "# %%\nimport lib_b\n# %%\n%%step mb\nmb = lib_b.f(5)\n",
         replays=("mb",),
     ),
-    # the kernel still runs the old code when the step completes: nothing may be found under the new one
+    # the kernel still runs the old code when the step completes: nothing may be found under the new one (a cell
+    # does nothing where the first play had another, so that the step keeps its id and with it its occurrence)
     "module_not_reloaded": Case(
-        LIBRARY.format("lib_c", NEW) + "# %%\nimport lib_c\n# %%\n%%step mc\nmc = lib_c.f(5)\n# %%\nmc",
+        LIBRARY.format("lib_c", NEW) + "# %%\nimport lib_c\n# %%\npass\n# %%\n%%step mc\nmc = lib_c.f(5)\n# %%\nmc",
         "15",
         before=LIBRARY.format("lib_c", OLD)
         + "# %%\nimport lib_c\n# %%"
         + LIBRARY.format("lib_c", NEW)
         + "# %%\n%%step mc\nmc = lib_c.f(5)\n",
         runs={"mc": ""},
+    ),
+    # the same of what neither the code of its functions nor its data tell
+    "default_not_reloaded": Case(
+        LIBRARY.format("lib_f", DEFAULT.format(3))
+        + "# %%\nimport lib_f\n# %%\npass\n# %%\n%%step mf\nmf = lib_f.f(5)\n# %%\nmf",
+        "15",
+        before=LIBRARY.format("lib_f", DEFAULT.format(2))
+        + "# %%\nimport lib_f\n# %%"
+        + LIBRARY.format("lib_f", DEFAULT.format(3))
+        + "# %%\n%%step mf\nmf = lib_f.f(5)\n",
+        runs={"mf": ""},
     ),
     "module_imported_by_module": Case(
         LIBRARY.format("lib_e", NEW)
@@ -420,6 +433,7 @@ def test_row_7_streams(stories, name):
         "module_edited",
         "module_commented",
         "module_not_reloaded",
+        "default_not_reloaded",
         "module_imported_by_module",
         "helper",
         "early_cutoff",

@@ -188,8 +188,7 @@ LONG = """
 tally.hit('long')
 long = [7]
 if tally.so_far('long') == 1:
-    while not active_session().ledger.attempts():  # a second, until it is known
-        pass
+    wait_until_known()
     tally.block_once('blocks')
 print('done')
 # %%
@@ -197,13 +196,22 @@ long
 """
 
 
+KNOWN = """
+import time
+from durable_nb.core.session import active_session
+def wait_until_known():
+    until = time.monotonic() + 20
+    while not active_session().ledger.attempts() and time.monotonic() < until:
+        time.sleep(0.05)
+"""
+
+
 def test_row_19_a_long_first_attempt_is_counted(tmp_path):
     """Row 19: a first attempt that had run for more than a second when its kernel died counts."""
-    session = "from durable_nb.core.session import active_session"
-    whole = uninterrupted(tmp_path / "whole", LONG, first=f"{session}\nos.mkdir('blocks')")
+    whole = uninterrupted(tmp_path / "whole", LONG, first=f"{KNOWN}\nos.mkdir('blocks')")
     with notebook_in(tmp_path / "killed") as kernel:
-        kernel.run(session, "first")
+        kernel.run(KNOWN, "first")
         kernel.run_until(cells(LONG)[0], kernel.folder / "blocks", "cell-0")
-        resumed = resume(kernel, whole, LONG, first=session)
+        resumed = resume(kernel, whole, LONG, first=KNOWN)
         assert "↻ long goes on at attempt 2 of 3" in resumed.lines
     assert hits(kernel.folder) == {"long": 2}

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from driver import Kernel
 from hard_cases import Case, cells, holds, play
-from scenes import SETUP, hits, prepare, replayed, run
+from scenes import SETUP, hits, prepare, replayed, run, shown
 
 CASES = {
     # -- row 16
@@ -127,19 +127,28 @@ def kernel_of(path):
         kernel.close()
 
 
+def go_through(kernel, sources):
+    """Run cells; return what each did, and all that they showed and left, to be compared with another time."""
+    kernel.run("import describe\ndescribe.begin()", "begin")
+    results = run(kernel, sources)
+    return results, ([shown(each) for each in results], shown(kernel.run("print(describe.end())", "end")))
+
+
 def test_row_22_two_cells_of_one_name(tmp_path):
     """Row 22: a live kernel warns, once, when the notebook's file has two cells of one name; each keeps its own."""
     both = ["%%step same\ntally.hit('one')\none = 1", "%%step same\ntally.hit('two')\ntwo = 2"]
     prepare(tmp_path)
     write(tmp_path / "notebook.ipynb", [*SETUP, *both])
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
-        said = [line for each in run(kernel, both) for line in each.own_lines]
+        results, whole = go_through(kernel, both)
+        said = [line for each in results for line in each.own_lines]
         assert len([line for line in said if "same" in line and " running same again" not in line]) == 1
         kernel.kill()
     write(tmp_path / "notebook.ipynb", [*SETUP, *both])
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
-        again = run(kernel, both)
-        assert all(any("replayed same" in line for line in each.own_lines) for each in again)
+        results, again = go_through(kernel, both)
+        assert all(any("replayed same" in line for line in each.own_lines) for each in results)
+        assert again == whole
         kernel.kill()
     write(tmp_path / "notebook.ipynb", [*SETUP, both[0]])
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
@@ -152,11 +161,12 @@ def test_row_25_renamed(tmp_path):
     prepare(tmp_path)
     write(tmp_path / "notebook.ipynb", [*SETUP, *cells(NOTEBOOK)])
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
-        run(kernel, cells(NOTEBOOK))
+        _, whole = go_through(kernel, cells(NOTEBOOK))
         kernel.kill()
     (tmp_path / "notebook.ipynb").rename(tmp_path / "renamed.ipynb")
     with kernel_of(tmp_path / "renamed.ipynb") as (kernel, said):
-        load, total, _ = run(kernel, cells(NOTEBOOK))
+        (load, total, _), again = go_through(kernel, cells(NOTEBOOK))
+        assert again == whole
         assert any("notebook" in line for line in said)
         assert replayed(load, "load")
         assert replayed(total, "total")
@@ -168,15 +178,17 @@ def test_row_25_copied(tmp_path):
     prepare(tmp_path)
     write(tmp_path / "notebook.ipynb", [*SETUP, *cells(NOTEBOOK)])
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
-        run(kernel, cells(NOTEBOOK))
+        _, whole = go_through(kernel, cells(NOTEBOOK))
         kernel.kill()
     shutil.copy(tmp_path / "notebook.ipynb", tmp_path / "copied.ipynb")
     with kernel_of(tmp_path / "copied.ipynb") as (kernel, said):
-        run(kernel, cells(NOTEBOOK))
+        _, again = go_through(kernel, cells(NOTEBOOK))
+        assert again == whole
         assert len([line for line in said if "notebook.duckdb" in line]) == 1
         kernel.kill()
     assert hits(tmp_path) == {"load": 2, "total": 2}
     with kernel_of(tmp_path / "notebook.ipynb") as (kernel, _):
-        load, total, _ = run(kernel, cells(NOTEBOOK))
+        (load, total, _), again = go_through(kernel, cells(NOTEBOOK))
+        assert again == whole
         assert replayed(load, "load")
         assert replayed(total, "total")
