@@ -165,6 +165,28 @@ _SHOWERS = ("print({L}, {N})", "print({M}[0] is {L}, {M})", "print(type({O}) is 
 _RESULTS = ("{L}", "{D}", "{M}", "{N}", "{X}.tolist()", "{O}.v", "{F}({I})", "{L} is {L}")
 
 
+# Statements that differ in nothing but what is shared; each turns into the other.
+_TWINS = (
+    (r"([a-z](?:\.v)?) = ([a-z])", r"\1 = copy.copy(\2)"),
+    (r"([a-z](?:\.v)?) = copy\.copy\(([a-z])\)", r"\1 = \2"),
+    (r"([a-z]) = \[\[(\d)\]\] \* 2", r"\1 = [[\2] for _ in range(2)]"),
+    (r"([a-z]) = \[\[(\d)\] for _ in range\(2\)\]", r"\1 = [[\2]] * 2"),
+    (r"([a-z]) = C\(([a-z])\)", r"\1 = C(list(\2))"),
+    (r"([a-z]) = C\(list\(([a-z])\)\)", r"\1 = C(\2)"),
+    (r"([a-z]) = ([a-z])\[:\]", r"\1 = \2.copy()"),
+    (r"([a-z]) = ([a-z])\.copy\(\)", r"\1 = \2[:]"),
+)
+# A statement that shares something, and those of a step that tell: one changes what the other looks at.
+_SHARINGS = (
+    ("a = b", "a.append(1)", "n = len(b)"),
+    ("d = e", "d['one'] = [1]", "n = len(e['one'])"),
+    ("m = [[3]] * 2", "m[0].append(1)", "n = len(m[1])"),
+    ("o.v = c", "o.v.append(1)", "n = len(c)"),
+    ("p = C(c)", "p.v.append(1)", "n = len(c)"),
+    ("x = y[:]", "x[0] = 9", "n = int(y.sum())"),
+)
+
+
 @dataclass(frozen=True)
 class Body:
     """The code of a cell.
@@ -181,6 +203,16 @@ class Body:
     def source(self):
         """The code as written."""
         return _LAYOUTS[self.layout](self.statements)
+
+    @property
+    def twin(self):
+        """The same code with a copy for what it shares, or the other way round; None where it does neither."""
+        for number, statement in enumerate(self.statements):
+            for pattern, other in _TWINS:
+                found = re.fullmatch(pattern, statement)
+                if found:
+                    return Body((*self.statements[:number], found.expand(other), *self.statements[number + 1 :]))
+        return None
 
     @property
     def meaning(self):
@@ -249,3 +281,11 @@ def beginnings(draw, cells=4):
     made = [draw(_filled(MAKERS[kind], **{kind: (name,)})) for kind, name in kinds]
     size = -(-len(made) // cells)
     return [Body((*made[at : at + size], TICK)) for at in range(0, len(made), size)]
+
+
+@st.composite
+def sharings(draw):
+    """Draw two cells: one shares an object, or not, and the other tells."""
+    shares, changes, looks = draw(st.sampled_from(_SHARINGS))
+    sharing = Body((TICK, shares))
+    return [sharing.twin if draw(st.booleans()) else sharing, Body((TICK, changes, looks))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fork_server import Died
-from grammar import LAYOUTS, SETUP, Body, beginnings, bodies
+from grammar import LAYOUTS, SETUP, Body, beginnings, bodies, sharings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -66,13 +66,13 @@ class NotebookMachine(RuleBasedStateMachine):
 
     # -- what a person does
 
-    @initialize(first=beginnings(), rest=st.lists(bodies(), min_size=1, max_size=4))
-    def begin(self, first, rest):
-        for body in (*first, *rest):
+    @initialize(first=beginnings(), rest=st.lists(bodies(), min_size=1, max_size=4), shared=sharings())
+    def begin(self, first, rest, shared):
+        for body in (*first, *rest, *shared):
             self.insert(len(self.cells), body, step=True)
         self.run_all()
 
-    @precondition(lambda self: len(self.cells) < 14)
+    @precondition(lambda self: len(self.cells) < 16)
     @rule(at=st.integers(0, 20), body=bodies(), step=st.sampled_from([True, True, True, False]))
     def insert(self, at, body, step):
         self.made += 1
@@ -85,6 +85,14 @@ class NotebookMachine(RuleBasedStateMachine):
     @rule(at=st.integers(0, 20), body=bodies())
     def edit(self, at, body):
         self._change(at, body=body)
+
+    @rule(at=st.integers(0, 20))
+    def part(self, at):
+        """Let a cell copy what it shared, or share what it copied."""
+        found = [number for number, cell in enumerate(self.cells) if cell.body.twin]
+        if found:
+            at = found[at % len(found)]
+            self._change(at, body=self.cells[at].body.twin)
 
     @rule(at=st.integers(0, 20), layout=st.integers(0, LAYOUTS - 1))
     def format(self, at, layout):

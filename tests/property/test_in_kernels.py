@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from fork_server import Died, Shown
-from grammar import beginnings, bodies
+from grammar import beginnings, bodies, sharings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from machine import FEWEST_REPLAYED, POINTS, NotebookMachine, replayed_share
@@ -89,15 +89,15 @@ def test_a_real_kernel_dies_in_an_edited_cell(servers):
     @given(
         beginnings(),
         st.lists(bodies(largest=4), min_size=2, max_size=6),
-        st.integers(0, 20),
-        bodies(),
-        st.sampled_from(POINTS),
+        sharings(),
+        st.tuples(st.integers(0, 20), bodies(), st.sampled_from(POINTS)),
     )
-    def resumes(first, rest, at, body, point):
+    def resumes(first, rest, shared, edit):
+        at, body, point = edit
         machine = Machine()
         machine.folder.joinpath("notebook.ipynb").write_text("{}")
         try:
-            machine.begin(first=first, rest=rest)
+            machine.begin(first=first, rest=rest, shared=shared)
             machine.edit(at, body)
             machine.die_in(machine.cells[at % len(machine.cells)], point)
         finally:

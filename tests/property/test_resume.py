@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from grammar import LAYOUTS, beginnings, bodies
+from grammar import LAYOUTS, beginnings, bodies, sharings
 from hypothesis import given
 from hypothesis import strategies as st
 from machine import FEWEST_REPLAYED, NotebookMachine, replayed_share
@@ -13,6 +13,7 @@ EDITS = st.one_of(
     st.tuples(st.just("format"), st.integers(1, LAYOUTS - 1)),
     st.tuples(st.just("rename"), st.just("named")),
     st.tuples(st.just("edit"), bodies(largest=1)),
+    st.tuples(st.just("part")),
     st.tuples(st.just("insert"), bodies(largest=1), st.booleans()),
     st.tuples(st.just("move"), st.integers(0, 20)),
     st.tuples(st.just("copy"), st.integers(0, 20)),
@@ -28,11 +29,11 @@ def test_a_notebook_is_edited_while_no_kernel_runs(servers):
 
     Machine.servers = servers
 
-    @given(beginnings(), st.lists(bodies(largest=4), min_size=2, max_size=6), st.integers(0, 20), EDITS)
-    def resumes(first, rest, at, edit):
+    @given(beginnings(), st.lists(bodies(largest=4), min_size=2, max_size=6), sharings(), st.integers(0, 20), EDITS)
+    def resumes(first, rest, shared, at, edit):
         machine = Machine()
         try:
-            machine.begin(first=first, rest=rest)
+            machine.begin(first=first, rest=rest, shared=shared)
             machine.crash()
             getattr(machine, edit[0])(at, *edit[1:])
             machine.run_all()
