@@ -16,17 +16,19 @@ CASES = {
     "module_attribute": Case(
         """
         import colorsys
+        shared_mode = [5]
         # %%
         %%step module_attribute
         colorsys.MODE = [3]
         kept_mode = colorsys.MODE
+        colorsys.SHARED = shared_mode
         # %%
         %%step module_reader
         mode = colorsys.MODE[0] + 1
         # %%
-        colorsys.MODE, mode, kept_mode is colorsys.MODE
+        colorsys.MODE, mode, kept_mode is colorsys.MODE, colorsys.SHARED is shared_mode
         """,
-        "([3], 4, True)",
+        "([3], 4, True, True)",
         replays=("module_attribute", "module_reader"),
     ),
     # -- §4, opaque values: told by the cell that made them, and by what that cell depended on

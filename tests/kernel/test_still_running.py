@@ -14,7 +14,7 @@ def step(name, *lines):
 SCENES = {
     "idle_pool": [
         "from concurrent.futures import ThreadPoolExecutor\ndef work(i):\n    return i + 1",
-        "def through_pool():\n    return list(ThreadPoolExecutor(2).map(work, range(3)))",
+        "pool = ThreadPoolExecutor(2)\ndef through_pool():\n    return list(pool.map(work, range(3)))",
         step("idle_pool", "ip = through_pool()"),
     ],
     "joblib_threads": [
