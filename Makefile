@@ -1,5 +1,5 @@
 # Each target does its own set-up: .venv with the versions locked in .ci/locks, the project editable.
-.PHONY: help demo test lint types test-matrix test-long lab bench docs table pictures lock clean
+.PHONY: help demo test lint types test-matrix test-long breaks lab bench docs table pictures lock clean
 .DEFAULT_GOAL := help
 export PYTHON
 BIN := .venv/bin
@@ -25,6 +25,9 @@ types: setup  ## Run mypy in strict mode
 
 test-long: setup-torch  ## Run what takes a night: thousands of generated notebooks, and the tests with torch
 	HYPOTHESIS_PROFILE=nights $(BIN)/python -m pytest tests/property tests/long
+
+breaks: setup  ## Switch each mechanism off and see its tests fail, about half an hour (BREAKS="16 interrupted_save")
+	@$(BIN)/python tests/breaks/run.py $(BREAKS)
 
 test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
 	@.ci/matrix

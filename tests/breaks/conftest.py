@@ -1,0 +1,8 @@
+"""Finds the breaks."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the breaks are modules of one package
