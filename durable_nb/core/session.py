@@ -23,6 +23,7 @@ from durable_nb.core.written import WrittenFiles
 from durable_nb.errors import DurableWarning, StoreError
 from durable_nb.store.records import ScopeRecord
 from durable_nb.values.loading import watch_loads
+from durable_nb.values.opened import OpenedFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -61,6 +62,7 @@ class Session:
         running: ids of the workflows that run in this process now.
         reasons: why calls run although calls of the same step are recorded.
         meet: told of clients that a call is given and that nobody knows yet; says whether one is known now.
+        opened: tells which files of the notebook's folder are opened unseen.
         claiming: held while a call finds its execution and enters it, so that two threads cannot both do so.
     """
 
@@ -80,6 +82,7 @@ class Session:
         self.cell_overlap = Overlap(self.seeded)
         self.namespace = namespace
         self.root = root or Path.cwd()
+        self.opened = OpenedFiles(self.root)
         self.warn: Callable[[str], None] = _warn
         self.meet: Callable[[Iterable[object]], bool] = _meet
         self.closed = False
@@ -233,6 +236,7 @@ class Session:
         self.closed = True
         atexit.unregister(self.close)
         self._inheritance.uninstall()
+        self.opened.close()
         _slot.leave(self)
         if not self.ledger.detached:
             self.ledger.close()

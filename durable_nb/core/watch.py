@@ -83,6 +83,7 @@ class CallWatch:
     def __enter__(self) -> None:
         """Begin to watch."""
         self._overlap.enter(self)
+        self._look = self._session.opened.begin()  # before the watch sees how it looks for folders
         self._file_watch.__enter__()
         for path, kind in self._named():
             self._file_watch.note(path, kind)
@@ -95,7 +96,10 @@ class CallWatch:
         self.process_changes = ProcessChanges.since(self._changes)
         self._file_watch.__exit__(None, None, None)
         self._overlap.leave(self)
-        if not self.overlapped:  # else others may have made them
+        opened = self._session.opened.end(self._look)
+        if not self.overlapped:  # else others may have opened or made them
+            for path in opened:
+                self._file_watch.opened_unseen(path)
             self._file_watch.note_made(self._named())
         self.files = self._file_watch.reads()
         self.left = self._file_watch.left()

@@ -206,6 +206,11 @@ class FileWatch:
         self._only_named.discard((path, "file"))
         self.read(path, "file")
 
+    def opened_unseen(self, path: str) -> None:
+        """Remember a file that something opened and nothing wrote, though no event of Python's told of it."""
+        if self.counts(path):
+            self.read(path, "file")
+
     def write(self, path: str, *, appending: bool = False) -> None:
         """Remember an absolute path that is about to be written, moved or removed."""
         writing = self._written.get(path)

@@ -41,6 +41,26 @@ matplotlib.rcParams['figure.figsize'] = matplotlib.rcParamsOrig['figure.figsize'
 pd.reset_option('display.max_rows')
 """
 
+# The names are made, so that no text tells of the files; no event of Python's does either.
+UNSEEN = """
+which = 1
+pd.DataFrame({{'x': [{value}]}}).to_parquet('un_1.parquet')
+pathlib.Path('un_1.txt').write_text('[{value}]')
+pathlib.Path('un_2.txt').write_text('[{value}]')
+# %%
+%%step un_arrow
+un_arrow = pd.read_parquet(f'un_{{which}}.parquet').x.tolist()
+# %%
+%%step un_child
+import subprocess
+un_child = subprocess.run(['cat', f'un_{{which}}.txt'], capture_output=True, text=True).stdout
+# %%
+%%step un_none
+un_none = !cat un_{{which + 1}}.txt
+# %%
+print(un_arrow, un_child, *un_none)
+"""
+
 CASES = {
     # -- row 7
     "seeded_in_step": Case(
@@ -249,6 +269,12 @@ CASES = {
         replays=("fi_same",),
         runs={"fi_reads": "fi_read changed", "fi_looks": "fi_found", "fi_lists": "folder fi_folder"},
     ),
+    "file_unseen": Case(
+        UNSEEN.format(value=20),
+        "[20] [20] [20]",
+        before=UNSEEN.format(value=10),
+        runs={"un_arrow": "un_1.parquet changed", "un_child": "un_1.txt changed", "un_none": "un_2.txt changed"},
+    ),
     # -- row 10
     "twice": Case(
         """
@@ -444,9 +470,10 @@ def test_row_8_helpers(stories, name):
     holds(CASES[name], stories[name])
 
 
-def test_row_9_files(stories):
+@pytest.mark.parametrize("name", ["files", "file_unseen"])
+def test_row_9_files(stories, name):
     """Row 9: a file that was read, listed or found missing and has changed makes its reader stale, by name."""
-    holds(CASES["files"], stories["files"])
+    holds(CASES[name], stories[name])
 
 
 @pytest.mark.parametrize(("name", "again"), [("twice", {}), ("twice_more", {"tm": 2})])
