@@ -38,6 +38,7 @@ from durable_nb.notebook.partial import RESULT, lacks, partial_advice, partial_t
 from durable_nb.notebook.process_state import ProcessState
 from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
+from durable_nb.notebook.shell_state import ShellState
 from durable_nb.notebook.verify import why_stale
 from durable_nb.store.records import CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
@@ -172,7 +173,7 @@ class CellStep(CellRun):
     def _attempt(self) -> Iterator[None]:
         """Watch an attempt: what it shows, reads and draws; its pass ends with it."""
         shell = self.shell
-        self._state = ProcessState.now()
+        self._state, self._shell_state = ProcessState.now(), ShellState.now(shell)
         codes, names = self.codes, self.notebook.namespace.names
         self.surroundings = Surroundings.now(codes, names)
         self.modules = ModuleWatch(codes, names, self.inputs.values.values())
@@ -229,7 +230,8 @@ class CellStep(CellRun):
             raise Unrecordable(self.unrecordable)
         if registry.version != self._registrations:
             raise Unrecordable("it calls register(), which a replay would not: do that in a plain cell")
-        changed = self._state.what_changed(self.shell) or self._databases.left_behind(self.inputs.values.values())
+        changed = self._state.what_changed(self.shell) or self._shell_state.what_changed(self.shell)
+        changed = changed or self._databases.left_behind(self.inputs.values.values())
         if changed:
             raise Unrecordable(changed)
 
