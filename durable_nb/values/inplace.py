@@ -213,6 +213,19 @@ def _write_function(obj: types.FunctionType, state: tuple[Any, Any]) -> None:
     obj.__defaults__, obj.__kwdefaults__ = state
 
 
+_CONTEXT: Final = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _read_context(obj: Any) -> tuple[list[Any], dict[Any, bool], dict[Any, bool]]:
+    return [getattr(obj, name) for name in _CONTEXT], dict(obj.flags), dict(obj.traps)
+
+
+def _write_context(obj: Any, state: tuple[list[Any], dict[Any, bool], dict[Any, bool]]) -> None:
+    settings, obj.flags, obj.traps = state
+    for name, value in zip(_CONTEXT, settings, strict=True):
+        setattr(obj, name, value)
+
+
 # -- arrays and frames
 
 
@@ -233,6 +246,20 @@ def _write_array(obj: Any, state: Any) -> None:
     if plain.dtype != state.dtype or plain.shape != state.shape:
         raise ValueError(f"the array became {state.dtype} {state.shape}")
     np.copyto(plain, state, casting="no")
+
+
+def _read_masked(obj: Any) -> list[Any]:
+    """Return the values and the mask of one of pandas' nullable arrays; there is no public way to them."""
+    return [_read_array(obj._data), _read_array(obj._mask)]  # noqa: SLF001
+
+
+def _keep_masked(obj: Any) -> list[Any]:
+    return [each.copy() for each in _read_masked(obj)]
+
+
+def _write_masked(obj: Any, state: list[Any]) -> None:
+    for live, values in zip(_read_masked(obj), state, strict=True):
+        _write_array(live, values)
 
 
 def _read_tensor(obj: Any) -> tuple[Any, Any, bool]:
@@ -319,6 +346,8 @@ FORMS: Final[dict[str, Form]] = {
     "class": _form(_read_class, _write_class),
     "function": _form(_read_function, _write_function),
     "array": _form(_read_array, _write_array, _keep_array, _array_size),
+    "context": _form(_read_context, _write_context),
+    "masked": _form(_read_masked, _write_masked, _keep_masked, _array_size),
     "tensor": _form(_read_tensor, _write_tensor, _keep_tensor, _array_size),
     "frame": _form(_read_frame, _write_frame, _keep_frame, _frame_size),
     "frame values": _form(_read_frame_values, _write_frame_values, _keep_frame_values, _frame_size),
@@ -344,5 +373,7 @@ _BY_NAME: Final = {
     "numpy.ma.core.MaskedArray": "state",
     "numpy.ndarray": "array",
     "torch.Tensor": "tensor",
+    "decimal.Context": "context",
+    "pandas.core.arrays.masked.BaseMaskedArray": "masked",
     "pandas.core.generic.NDFrame": "frame",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import collections
 import dataclasses
+import decimal
 import random
 import types
 from typing import Any
@@ -100,6 +101,10 @@ CASES: dict[str, tuple[Any, Any]] = {
     "array of objects": (lambda: np.array([[1], "x", None], dtype=object), lambda v: v.__setitem__(2, "y")),
     "structured array": (lambda: np.zeros(2, "i4,f8"), lambda v: v.__setitem__(0, (1, 2.5))),
     "masked array": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda v: v.__setitem__(0, np.ma.masked)),
+    "nullable array": (lambda: pd.array([1, None]), lambda v: v.__setitem__(1, 4)),
+    "nullable booleans": (lambda: pd.array([True, None]), lambda v: v.__setitem__(0, None)),
+    "decimal context": (lambda: decimal.Context(prec=5), lambda v: setattr(v, "prec", 7)),
+    "decimal flags": (decimal.Context, lambda v: v.divide(1, 3)),
     "generator": (lambda: np.random.default_rng(1), lambda v: v.random()),
     "random state": (lambda: np.random.RandomState(1), lambda v: v.rand()),
     "random": (lambda: random.Random(1), lambda v: v.random()),
