@@ -81,7 +81,8 @@ class Picture:
 
     Attributes:
         at: the moment, in Unix seconds.
-        rows: the runs to show one by one, in the order in which they first failed.
+        rows: the runs to show one by one, in the order in which they first failed; the last ones that ended
+            when none is being retried.
         more: how many others are being retried.
         calls: the calls of the cell.
     """
@@ -247,8 +248,7 @@ class Activity:
             calls = self._calls(at, total)
         newest = sorted(active, key=lambda row: row.changed_at)[-MOST_ROWS:]
         shown = {each.run for each in newest}
-        past = ended[len(newest) - MOST_ROWS :] if len(newest) < MOST_ROWS else []
-        rows = [*past, *(each for each in active if each.run in shown)]
+        rows = [each for each in active if each.run in shown] or ended
         return Picture(at, tuple(rows), len(active) - len(newest), calls)
 
     def _calls(self, at: float, total: int | None) -> Calls:

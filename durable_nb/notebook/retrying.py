@@ -79,6 +79,7 @@ class Retrying:
         run: tells it from other runs.
         name: the step's name.
         kind: ``cell`` or ``call``.
+        sequence: its start order among the calls of the cell; 0 where that is not known.
         max_attempts: the most attempts there are.
         began_at: when its first attempt that this kernel knows of began, in Unix seconds.
         attempts: in order; those of an earlier kernel are not in it, but for the last.
@@ -94,6 +95,7 @@ class Retrying:
     run: int
     name: str
     kind: str
+    sequence: int
     max_attempts: int
     began_at: float
     attempts: tuple[Attempt, ...] = ()
@@ -113,7 +115,7 @@ class Retrying:
             event: it.
             started_at: when its first attempt began in this kernel; None when it did not.
         """
-        run = cls(event.run, event.name, event.step_kind, event.max_attempts, event.at)
+        run = cls(event.run, event.name, event.step_kind, event.sequence, event.max_attempts, event.at)
         if started_at is not None:
             return replace(run, began_at=started_at, attempts=(Attempt(1, started_at),))
         if event.kind == "attempt_started":

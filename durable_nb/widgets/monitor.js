@@ -15,6 +15,11 @@ export function span(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} m`;
 }
 
+/** Return how long something took, which may have been milliseconds. */
+export function took(seconds) {
+  return seconds < 0.0995 ? `${Math.round(seconds * 1000)} ms` : span(seconds);
+}
+
 /** Return which attempts a strip shows: all, or those around the newest one, and how many lie outside. */
 export function stripCells(row) {
   const known = new Map(row.attempts.map((each) => [each.number, each]));
@@ -85,13 +90,13 @@ class Times {
 class Row {
   constructor(act) {
     this.name = make("span", "name");
+    this.sequence = make("span", "sequence");
     this.attempt = make("span", "attempt");
     this.strip = make("span", "strip");
     this.strip.setAttribute("role", "img");
     this.retry = button("retry_now", "Retry now", "primary", () => this.ask(act, "retry_now"));
     this.stop = button("stop", "Stop retrying", "", () => this.ask(act, "stop"));
     this.buttons = make("span", "buttons", this.retry, this.stop);
-    this.error = make("div", "error");
     this.countdown = make("span", "countdown");
     this.countdown.setAttribute("role", "timer");
     this.next = make("span", "next");
@@ -99,16 +104,15 @@ class Row {
     this.bar = make("span", "bar", this.fill);
     this.totals = make("span", "totals");
     this.wait = make("div", "wait", make("span", "when", this.next, this.countdown), this.bar, this.totals);
-    this.summary = make("summary", "");
-    this.list = make("ol", "tracebacks");
+    this.summary = make("summary", "error");
+    this.list = make("div", "tracebacks");
     this.details = make("details", "details", this.summary, this.list);
     this.element = make(
       "div",
       "row",
-      make("div", "head", this.name, this.attempt, this.strip, this.buttons),
-      this.error,
-      this.wait,
+      make("div", "head", this.name, this.sequence, this.attempt, this.strip, this.buttons),
       this.details,
+      this.wait,
     );
     this.shown = 0;
   }
@@ -119,24 +123,23 @@ class Row {
     act(action, this.row.run);
   }
 
-  show(row, times, clickable, roomy) {
+  show(row, times, clickable, many) {
     if (this.times !== times) this.asked = this.asked === "stop" ? "stop" : undefined;
     const began = this.times !== times;
     this.row = row;
     this.times = times;
     this.clickable = clickable;
+    this.many = many;
     const newest = row.attempts[row.attempts.length - 1];
     const number = newest ? newest.number : row.goes_on_at || 1;
     this.element.dataset.state = row.state;
     setText(this.name, row.name);
+    setText(this.sequence, many && row.sequence ? `call ${row.sequence}` : "");
+    this.sequence.hidden = !this.sequence.textContent;
     setText(this.attempt, `attempt ${number} of ${row.max_attempts}`);
-    this.showStrip(row, roomy);
-    const failed = row.attempts.filter((each) => each.error);
-    const last = failed[failed.length - 1];
-    setText(this.error, last ? last.error : row.goes_on_at ? "went on after a restart" : "");
-    this.error.title = last ? last.error : "";
-    this.error.hidden = !this.error.textContent;
-    this.showErrors(failed);
+    this.attempt.hidden = many;
+    this.showStrip(row, !many && row.max_attempts <= 6);
+    this.showErrors(row);
     this.showButtons();
     if (began) this.move();
     this.tick(performance.now());
@@ -150,11 +153,10 @@ class Row {
     const elements = cells.map((cell) => {
       const element = make("span", "cell");
       element.dataset.state = cell.state;
-      const took = cell.seconds === null ? "" : ` after ${span(cell.seconds)}`;
-      element.title = `attempt ${cell.number} ${WORDS[cell.state]}${took}`;
-      const sign = SIGNS[cell.state] || (roomy && cell.state === "running" ? "" : "");
-      element.append(make("span", "sign", sign));
-      if (roomy && cell.seconds !== null) element.append(make("span", "took", span(cell.seconds)));
+      const after = cell.seconds === null ? "" : ` after ${took(cell.seconds)}`;
+      element.title = `attempt ${cell.number} ${WORDS[cell.state]}${after}`;
+      element.append(make("span", "sign", SIGNS[cell.state]));
+      if (roomy && cell.seconds !== null) element.append(make("span", "took", took(cell.seconds)));
       return element;
     });
     if (before) elements.unshift(make("span", "beyond", `${before} +`));
@@ -164,18 +166,21 @@ class Row {
     this.strip.setAttribute("aria-label", `attempts: ${[...told, `${row.max_attempts} at most`].join(", ")}`);
   }
 
-  showErrors(failed) {
-    const known = failed.filter((each) => each.traceback);
-    this.details.hidden = !known.length;
-    const text = known.length === 1 ? "1 failed attempt" : `${known.length} failed attempts`;
-    setText(this.summary, text);
-    for (const each of known.slice(this.shown)) {
-      const took = each.seconds === null ? "" : ` · ${span(each.seconds)}`;
+  /** The newest error is what opens the tracebacks of all. */
+  showErrors(row) {
+    const failed = row.attempts.filter((each) => each.error);
+    const last = failed[failed.length - 1];
+    setText(this.summary, last ? last.error : "went on after a restart");
+    this.summary.title = this.summary.textContent;
+    this.details.hidden = !last && !row.goes_on_at;
+    for (const each of failed.slice(this.shown)) {
+      const after = each.seconds === null ? "" : ` after ${took(each.seconds)}`;
       this.list.append(
-        make("li", "", make("div", "which", `attempt ${each.number}${took}`), make("pre", "traceback", each.traceback)),
+        make("div", "which", `attempt ${each.number} failed${after}`),
+        make("div", "traceback", each.traceback || each.error),
       );
     }
-    this.shown = known.length;
+    this.shown = failed.length;
   }
 
   showButtons() {
@@ -184,7 +189,8 @@ class Row {
     this.retry.disabled = this.row.state !== "waiting" || Boolean(this.asked);
     this.stop.disabled = this.asked === "stop";
     const later = this.asked === "stop" && this.row.state === "running";
-    setText(this.stop, later ? "Stops after this attempt" : "Stop retrying");
+    const stop = this.many ? "Stop" : "Stop retrying";
+    setText(this.stop, later ? "Stops after this attempt" : stop);
   }
 
   /** Let the browser shorten the bar by itself until the backoff ends. */
@@ -208,11 +214,11 @@ class Row {
     const waited = row.waited + (row.state === "waiting" ? Math.max(0, row.wait - Math.max(0, left)) : 0);
     if (row.state === "waiting") {
       const over = left <= 0;
-      setText(this.next, over ? "next attempt begins" : "next attempt in ");
+      setText(this.next, over ? "next attempt begins" : this.many ? "next in " : "next attempt in ");
       setText(this.countdown, over ? "" : span(calm() ? Math.ceil(left) : left));
       if (calm()) this.fill.style.transform = `scaleX(${row.wait > 0 ? Math.max(0, Math.min(1, left / row.wait)) : 0})`;
     } else {
-      const words = { running: "running for ", succeeded: "succeeded", failed: "failed", stopped: "stopped" };
+      const words = { running: this.many ? "runs " : "running for ", succeeded: "succeeded", failed: "failed", stopped: "stopped" };
       setText(this.next, words[row.state] || row.state);
       setText(this.countdown, row.state === "running" ? span((now - times.since) / 1000) : "");
     }
@@ -329,7 +335,7 @@ class View {
     for (const row of state.rows) {
       const shown = this.rows.get(row.run) || new Row(this.act);
       kept.set(row.run, shown);
-      shown.show(row, times.of(row), state.clickable, !many && row.max_attempts <= 6);
+      shown.show(row, times.of(row), state.clickable, many);
     }
     this.rows = kept;
     const wanted = [...kept.values()].map((row) => row.element);

@@ -44,6 +44,7 @@ class RowMessage(TypedDict):
 
     run: int
     name: str
+    sequence: int
     state: RunState
     max_attempts: int
     goes_on_at: int
@@ -135,6 +136,7 @@ def _row(run: Retrying) -> RowMessage:
     return {
         "run": run.run,
         "name": run.name,
+        "sequence": run.sequence,
         "state": run.state,
         "max_attempts": run.max_attempts,
         "goes_on_at": run.goes_on_at,
