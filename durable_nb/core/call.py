@@ -10,7 +10,6 @@ import xxhash
 
 from durable_nb.core.attempts import NoAttemptLog, StoredAttemptLog
 from durable_nb.core.call_capture import CallCapture
-from durable_nb.core.clock import SystemClock
 from durable_nb.core.conditions import files_read, stale
 from durable_nb.core.connections import changed_session, module_database
 from durable_nb.core.effects import restore_effects
@@ -21,7 +20,7 @@ from durable_nb.core.passes import OwnStep
 from durable_nb.core.reasons import LiveFunction
 from durable_nb.core.rebinding import bind_again
 from durable_nb.core.scope import Place, StepStatus, at, current_place
-from durable_nb.core.session import active_session, bus_without_store
+from durable_nb.core.session import active_session, bus_without_store, clock_without_store
 from durable_nb.core.step_code import StepCode
 from durable_nb.core.transaction import Transaction
 from durable_nb.core.written import written_by
@@ -59,7 +58,7 @@ class StepCall:
         self.fresh = fresh
         self.outer = place if place is not None and place.step is not None else None
         self.scope_pass: ScopePass | None = session.pass_here() if session is not None and self.outer is None else None
-        self.clock = session.clock if session is not None else SystemClock()
+        self.clock = session.clock if session is not None else clock_without_store()
         self._bus = session.bus if session is not None else bus_without_store()
         self.key = b""
         self.reason = self.reach = ""

@@ -269,6 +269,7 @@ class _Slot:
     def __init__(self) -> None:
         self.session: Session | None = None
         self.bus: EventBus | None = None
+        self.clock: Clock = SystemClock()
 
     def enter(self, session: Session) -> None:
         if self.session is not None and not self.session.closed:
@@ -303,6 +304,16 @@ def listen_without_store(bus: EventBus | None) -> None:
 def bus_without_store() -> EventBus | None:
     """Return who is told of calls while no store is open."""
     return _slot.bus
+
+
+def wait_without_store(clock: Clock | None) -> None:
+    """Let calls that are made while no store is open wait by ``clock``; None: by the machine's."""
+    _slot.clock = clock or SystemClock()
+
+
+def clock_without_store() -> Clock:
+    """Return the clock of calls while no store is open."""
+    return _slot.clock
 
 
 def open_store(path: str | Path, *, clock: Clock | None = None) -> Session:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from durable_nb.core.call import step_key
-from durable_nb.core.clock import SystemClock, Wake
+from durable_nb.core.clock import Wake
 from durable_nb.core.engine import Commit, Wait, drive, drive_async
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.scope import current_place
-from durable_nb.core.session import active_session
+from durable_nb.core.session import active_session, clock_without_store
 from durable_nb.core.transaction import Transaction
 from durable_nb.errors import CheckpointUntrusted, OptionError
 from durable_nb.store.records import StepRecord
@@ -20,7 +20,6 @@ from durable_nb.store.records import StepRecord
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from durable_nb.core.clock import Clock
     from durable_nb.core.engine import Operation
     from durable_nb.core.passes import ScopePass
 
@@ -49,7 +48,7 @@ def _sleep(seconds: float) -> Generator[Operation, Any, None]:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
         raise OptionError("seconds", f"must be 0 or more, not {seconds!r}")
     session = active_session()
-    clock: Clock = session.clock if session is not None else SystemClock()
+    clock = session.clock if session is not None else clock_without_store()
     place = current_place()
     if session is None or (place is not None and place.step is not None):
         yield Wait(clock, seconds, Wake())

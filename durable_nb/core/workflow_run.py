@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from durable_nb.core.attempts import NoAttemptLog
-from durable_nb.core.clock import SystemClock
 from durable_nb.core.engine import Outcome
 from durable_nb.core.events import StepEvent
 from durable_nb.core.failure import record_error
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.retry import RetryPolicy
 from durable_nb.core.scope import Place, at, current_place
-from durable_nb.core.session import active_session
+from durable_nb.core.session import active_session, clock_without_store
 from durable_nb.core.transaction import Transaction
 from durable_nb.errors import CheckpointUntrusted, DecodeError, WorkflowConflict
 from durable_nb.store.records import ExecutionRecord, Payload, StepRecord
@@ -56,7 +55,7 @@ class WorkflowRun:
         self.kwargs = kwargs
         self.id = asked_id
         self.parent = self._parent(place) if self.session is not None else None
-        self.clock = self.session.clock if self.session is not None else SystemClock()
+        self.clock = self.session.clock if self.session is not None else clock_without_store()
         self.reason = ""
         self.scope_pass: ScopePass | None = None
         self.execution: ExecutionRecord | None = None

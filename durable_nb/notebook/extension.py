@@ -12,7 +12,7 @@ from traitlets.config import Configurable
 
 from durable_nb.core.events import EventBus
 from durable_nb.core.scope import move_to
-from durable_nb.core.session import Session, enter, listen_without_store
+from durable_nb.core.session import Session, enter, listen_without_store, wait_without_store
 from durable_nb.errors import StoreError
 from durable_nb.notebook.body import ASYNC_STEP_NAME, transform_async_step
 from durable_nb.notebook.cells import Cell
@@ -90,6 +90,7 @@ class DurableNB(Configurable):
         """Open the store and take part in the shell's life."""
         self.bus.subscribe(self.display.on_event)
         listen_without_store(self.bus)
+        wait_without_store(self.clock)
         self._open_store()
         self._register()
         self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
@@ -110,6 +111,7 @@ class DurableNB(Configurable):
         shell.configurables[:] = [each for each in shell.configurables if each is not self]
         self._close_store()
         listen_without_store(None)
+        wait_without_store(None)
         self.display.close()
 
     def _register(self) -> None:

@@ -119,6 +119,12 @@ class RetryMonitor(anywidget.AnyWidget):
             self.more = picture.more
             self.calls = _calls(picture.calls) if counting else None
 
+    def close(self) -> None:
+        """Leave nothing in the kernel, not even the layout that every widget is given."""
+        layout = self.layout
+        super().close()
+        layout.close()
+
     def dated(self, rows: list[RowMessage]) -> list[RowMessage]:
         """Replace times of the kernel's clock, which the browser's need not agree with, by distances from now."""
         now = self._clock.now()

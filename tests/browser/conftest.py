@@ -57,8 +57,8 @@ class RetryPage(NotebookPage):
         return self.output(cell).locator(".durable-nb-monitor")
 
     def button(self, cell, action):
-        """Return a button of the retry monitor below a cell."""
-        return self.monitor(cell).locator(f'button[data-action="{action}"]')
+        """Return a button of the retry monitor below a cell: of its one row, or of all rows together."""
+        return self.monitor(cell).locator(f'button[data-action="{action}"]:visible:enabled')
 
     def click(self, cell, action):
         """Click a button as soon as it is there; return when that was, by the browser's clock."""

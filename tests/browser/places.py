@@ -1,4 +1,4 @@
-"""Where the browser tests run: a front end and an ipykernel."""
+"""Where the browser tests run, a front end and an ipykernel, and how long people wait there."""
 
 from __future__ import annotations
 
@@ -13,3 +13,5 @@ everywhere = pytest.mark.parametrize("place", PLACES)
 """A short test of what differs between front ends and kernels."""
 thoroughly = pytest.mark.parametrize("place", PLACES if _ALL else PLACES[:1])
 """A test of JupyterLab with ipykernel 7; of all places in ``make test-browsers``."""
+SOON = 2.0
+"""Seconds from a click, or ■, to the step's end; the backoffs are 30 s."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from places import everywhere, thoroughly
+from places import SOON, everywhere, thoroughly
 
-SOON = 2.0
-"""Seconds from a click, or ■, to the step's end; the backoffs are 30 s."""
 FLAKY = """
 %%step {name} --max-attempts 3 --interval-seconds 30
 if tally.nth("{name}") < 2:

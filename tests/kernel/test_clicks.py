@@ -42,7 +42,7 @@ def on_event(event):
         print('waiting')
     elif event.kind in ('interrupted', 'failed', 'completed'):
         ends.append(time.time())
-extension.notebook.session.bus.subscribe(on_event)
+extension.bus.subscribe(on_event)
 
 flaky = dict(retries_allowed=True, max_attempts=2, interval_seconds=30)
 def attempt(name):
@@ -201,6 +201,18 @@ def test_others_keep_their_order(panel, how):
     for number in range(3):
         expected += [f"'cell {number}'", f"('foreign', {number})"]
     assert kernel.run("print(handled)").text.strip() == f"[{', '.join([*expected, repr('last')])}]"
+
+
+@pytest.mark.parametrize("how", ["sync", "sync call"])
+def test_a_click_without_a_store(panel, how):
+    """The same while steps are not recorded."""
+    panel.kernel.run("%config DurableNB.enabled = False")
+    running = panel.wait_in(how)
+    clicked = time.time()
+    panel.click("retry_now")
+    assert panel.kernel.finish(running).status == "ok"
+    assert panel.ended() - clicked < SOON
+    panel.kernel.run("%config DurableNB.enabled = True")
 
 
 def test_stop_and_what_was_queued(panel):
