@@ -6,12 +6,12 @@ BIN := .venv/bin
 PORT ?= 8013
 
 help:  ## Show this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 demo: setup  ## Kill a notebook's kernel twice, resume it, and check the outcome against the server's log
 	@$(BIN)/python notebooks/demo/run_demo.py
 
-test: lint types setup-ipykernel6  ## Run every check: lint, types, layers, tests, other Pythons and DuckDB 1.5
+test: lint types setup-browsers  ## Run every check: lint, types, layers, tests, other Pythons and DuckDB 1.5
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	@.ci/matrix
 
@@ -28,6 +28,9 @@ test-long: setup-torch  ## Run what takes a night: thousands of generated notebo
 
 breaks: setup  ## Switch each mechanism off and see its tests fail, about half an hour (BREAKS="16 interrupted_save")
 	@$(BIN)/python tests/breaks/run.py $(BREAKS)
+
+test-browsers: setup-browsers  ## Run all browser tests in JupyterLab and Notebook 7, with ipykernel 7 and 6 (long)
+	DURABLE_NB_ALL_BROWSERS=1 $(BIN)/python -m pytest tests/browser
 
 test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
 	@.ci/matrix
@@ -55,7 +58,7 @@ lock:  ## Write the locked versions anew
 clean:  ## Remove environments, caches and built documentation
 	rm -rf .venv .venv-* docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-ipykernel6
+.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-browsers
 setup:
 	@.ci/setup
 setup-lab:
@@ -66,5 +69,6 @@ setup-pictures:
 	@.ci/setup lab pictures
 setup-torch:
 	@.ci/setup torch
-setup-ipykernel6: setup
+setup-browsers:
+	@.ci/setup lab pictures browsers
 	@.ci/ipykernel6

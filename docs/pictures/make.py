@@ -120,7 +120,7 @@ def lab_pictures(lab: NotebookPage, server: Server, log: Path) -> None:
 
     lab.open("light")
     lab.run_all()
-    wait_until(lambda: "next in" in lab.shown("loop") and pages_answered(log) >= KILL_AFTER_PAGES, "the loop")
+    wait_until(lambda: "next attempt in" in lab.shown("loop") and pages_answered(log) >= KILL_AFTER_PAGES, "the loop")
     write_png("retrying", lab.picture("fetch", "loop"))
     kill_and_resume(lab, server)
     lab.save()

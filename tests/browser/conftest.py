@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -101,6 +102,9 @@ class RetryPage(NotebookPage):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium; of this module alone, since playwright keeps an event loop running in its thread."""
+    missing = [name for name in ("playwright", "jupyterlab", "notebook") if find_spec(name) is None]
+    if missing:
+        pytest.fail(f"not installed: {', '.join(missing)}: run .ci/setup lab pictures browsers", pytrace=False)
     path = find_chromium()
     if path is None:
         pytest.fail(NO_CHROMIUM, pytrace=False)
