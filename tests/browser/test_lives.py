@@ -68,19 +68,26 @@ def test_killed_in_a_backoff(open_notebook, place):
     assert second <= max(first + WAIT_SECONDS, again) + 5
     page.wait_idle()
     assert page.shown("after") == ""
+    assert "failed at attempt 2 of 2" in page.shown("dying")
     assert_static(page, "dying")
 
 
 @thoroughly
 def test_reopened_without_a_kernel(open_notebook, place):
-    """A saved notebook shows static lines when it is opened again: with no kernel, and with a fresh one."""
+    """A saved notebook shows static lines in HTML and when it is opened again, with no kernel and with a fresh one."""
     page = open_notebook({"saved": RETRIED.format(name=f"saved-{place}"), "bad": BAD_SOON}, place)
     page.run_all()
     assert page.ended("bad").error == "MaxStepRetriesExceeded"
     page.wait_idle()
     lines = {cell: page.shown(cell) for cell in ("saved", "bad")}
-    assert "worked" in lines["saved"]
+    static = {"saved": "succeeded at attempt 2 of 2", "bad": "failed at attempt 2 of 2"}
     page.save()
+    from nbconvert import HTMLExporter
+
+    html, _ = HTMLExporter().from_filename(str(page.file))
+    for cell, line in static.items():
+        assert (line in lines[cell], line in html) == (True, True)
+    assert "widget-view" not in page.file.read_text()
     page.reopen_without_kernel()
     for _ in ("no kernel", "a fresh one"):
         for cell, line in lines.items():
