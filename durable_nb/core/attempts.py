@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from durable_nb.core.failure import record_error, restore_error
 from durable_nb.core.transaction import Transaction
+from durable_nb.store.open_attempts import last_of
 from durable_nb.store.records import AttemptRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from durable_nb.core.session import Cancellable, Session
-    from durable_nb.store.records import StepRecord
+    from durable_nb.store.open_attempts import OpenAttempts
 
 LONG_ATTEMPT_SECONDS = 1.0
 """A first attempt that runs this long gets a row, so that its death is known; shorter ones write none."""
@@ -30,56 +30,19 @@ class ResumePoint:
     error: BaseException | None = None
 
 
-class OpenAttempts:
-    """The attempts of steps that have not ended, as the ledger had them when it was opened and since."""
+def resume_point(attempts: OpenAttempts, key: bytes, max_attempts: int, now: float) -> ResumePoint:
+    """Return where a step goes on (DESIGN §5 row 19).
 
-    def __init__(self, attempts: Iterable[AttemptRecord], steps: Iterable[StepRecord]) -> None:
-        ended: dict[bytes, float] = {}
-        for step in steps:
-            ended[step.key] = max(step.ended_at, ended.get(step.key, 0.0))
-        self._open: defaultdict[bytes, list[AttemptRecord]] = defaultdict(list)
-        for attempt in attempts:
-            if attempt.at > ended.get(attempt.key, 0.0):
-                self.add(attempt)
-
-    def add(self, attempt: AttemptRecord) -> None:
-        """Take in a row; one that closes an execution of the step clears what came before."""
-        if attempt.state == "closed":
-            self.close(attempt.key)
-        else:
-            self._open[attempt.key].append(attempt)
-
-    def close(self, key: bytes) -> bool:
-        """Forget the attempts of a step that ended; says whether there were any."""
-        return bool(self._open.pop(key, None))
-
-    def of(self, key: bytes) -> list[AttemptRecord]:
-        """Return the open attempts of a step, oldest first."""
-        return list(self._open.get(key, ()))
-
-    def newest(self) -> dict[str, AttemptRecord]:
-        """Return the newest open attempt of each step by its name."""
-        found: dict[str, AttemptRecord] = {}
-        for rows in self._open.values():
-            for row in rows:
-                if row.name not in found or row.at >= found[row.name].at:
-                    found[row.name] = row
-        return found
-
-    def resume_point(self, key: bytes, max_attempts: int, now: float) -> ResumePoint:
-        """Return where a step goes on (DESIGN §5 row 19).
-
-        At least one attempt always remains; a deadline is kept, but never longer than the wait that was planned.
-        """
-        rows = self._open.get(key)
-        if not rows:
-            return ResumePoint()
-        # Newest first: where the clock is coarse an attempt starts and fails at the same time.
-        last = max(reversed(rows), key=lambda row: (row.number, row.at))
-        attempt = min(last.number + 1, max_attempts)
-        wait = min(max(0.0, last.retry_at - now), last.wait_seconds) if last.state == "failed" else 0.0
-        error = restore_error(last.error, last.name) if last.error is not None else None
-        return ResumePoint(attempt, wait, error)
+    At least one attempt always remains; a deadline is kept, but never longer than the wait that was planned.
+    """
+    rows = attempts.of(key)
+    if not rows:
+        return ResumePoint()
+    last = last_of(rows)
+    attempt = min(last.number + 1, max_attempts)
+    wait = min(max(0.0, last.retry_at - now), last.wait_seconds) if last.state == "failed" else 0.0
+    error = restore_error(last.error, last.name) if last.error is not None else None
+    return ResumePoint(attempt, wait, error)
 
 
 class AttemptLog(Protocol):
@@ -129,11 +92,13 @@ class StoredAttemptLog:
         self._key = key
         self._name = name
         self._pass_id = pass_id
+        self._of = 0
         self._late: tuple[Cancellable, Callable[[], AttemptRecord]] | None = None
 
     def resume(self, max_attempts: int) -> ResumePoint:
         """Go on after the attempts that an earlier process made."""
-        return self._session.attempts.resume_point(self._key, max_attempts, self._session.clock.now())
+        self._of = max_attempts
+        return resume_point(self._session.attempts, self._key, max_attempts, self._session.clock.now())
 
     def started(self, number: int) -> Transaction | None:
         """Tell of the start: from attempt 2 on before the body runs, which may kill the process at once; else late."""
@@ -177,6 +142,7 @@ class StoredAttemptLog:
             wait_seconds=wait_seconds,
             retry_at=now + wait_seconds if wait_seconds else 0.0,
             error=None if error is None else record_error(error),
+            max_attempts=self._of,
         )
 
     def _write(self, record: AttemptRecord) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from durable_nb.core.arrivals import Arrivals
-from durable_nb.core.attempts import OpenAttempts
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.events import EventBus
 from durable_nb.core.passes import ScopeIndex, ScopePass
@@ -21,6 +20,7 @@ from durable_nb.core.streams import script_seeds
 from durable_nb.core.watch import Overlap
 from durable_nb.core.written import WrittenFiles
 from durable_nb.errors import DurableWarning, StoreError
+from durable_nb.store.open_attempts import OpenAttempts
 from durable_nb.store.records import ScopeRecord
 from durable_nb.values.loading import watch_loads
 from durable_nb.values.opened import OpenedFiles

@@ -28,7 +28,6 @@ from durable_nb.errors import CheckpointUntrusted, DecodeError
 from durable_nb.notebook.body import bind_result
 from durable_nb.notebook.capture import Capture
 from durable_nb.notebook.cell_run import CellRun
-from durable_nb.notebook.checkpoints import LABEL_LENGTH
 from durable_nb.notebook.client_changes import live_change
 from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
@@ -40,7 +39,7 @@ from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.shell_state import ShellState
 from durable_nb.notebook.verify import why_stale
-from durable_nb.store.records import CodeRecord
+from durable_nb.store.records import LABEL_LENGTH, CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
 from durable_nb.values.pickling import decode

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from durable_nb.core.changes import in_a_line
 from durable_nb.core.explain import Seen, compare
 from durable_nb.errors import StoreError
+from durable_nb.store.records import label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from durable_nb.notebook.cell_step import CellStep
     from durable_nb.store.records import StepRecord
 
-LABEL_LENGTH = 8
-"""A step without a name is shown by this many hex digits of its code's digest."""
 NO_SCOPE = 0
 """Cell steps are found by key alone; only calls belong to a scope."""
 
@@ -117,11 +116,6 @@ class Checkpoints:
         """Return the recorded source text of a digest, or ""."""
         ledger = self._session.ledger
         return ledger.sources([digest]).get(digest, "") if ledger.knows_source(digest) else ""
-
-
-def label(row: StepRecord) -> str:
-    """Return what a step is shown as: its name, else the start of its code's digest."""
-    return row.name or row.code_digest[:LABEL_LENGTH]
 
 
 def _is_of(row: StepRecord, name: str, cell_id: str, digest: str) -> bool:

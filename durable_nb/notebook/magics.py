@@ -14,10 +14,10 @@ from durable_nb.errors import OptionError
 from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.cell_run import CellRun, StepOptions
 from durable_nb.notebook.cell_step import CellStep
-from durable_nb.notebook.checkpoints import LABEL_LENGTH
 from durable_nb.notebook.interrupts import keyboard_interrupts
 from durable_nb.notebook.options import step_options
 from durable_nb.notebook.tracebacks import clean_traceback
+from durable_nb.store.records import LABEL_LENGTH
 
 if TYPE_CHECKING:
     from durable_nb.notebook.extension import DurableNB

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.file import STEP, durable_sources, sources_of
 from durable_nb.notebook.plain import digest_of
-from durable_nb.store.adoption import adopt, notebook_of, others
+from durable_nb.store.adoption import adopt, others
+from durable_nb.store.location import notebook_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -34,13 +34,6 @@ class Orphan(NamedTuple):
     trusted: bool
 
 
-def notebook_of(ledger: Path) -> Path:
-    """Return the notebook that a ledger in ``.durable_nb`` belongs to, which may be gone."""
-    stem = ledger.name.removesuffix(SUFFIX)
-    script = ledger.parent.parent / stem
-    return script if script.exists() else script.with_name(f"{stem}.ipynb")
-
-
 def others(ledger: Path, notebook: Path) -> list[Path]:
     """Return the other stores beside a notebook's own one, newest first; none when that one is there already.
 

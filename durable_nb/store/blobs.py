@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from durable_nb.errors import CheckpointUntrusted
+from durable_nb.store.location import folder_bytes
 from durable_nb.store.records import BlobRef
 
 if TYPE_CHECKING:
@@ -188,10 +189,7 @@ class BlobStore:
 
     def size_bytes(self) -> int:
         """Return the bytes that all blobs take."""
-        if not self.folder.is_dir():
-            return 0
-        with os.scandir(self.folder) as entries:
-            return sum(entry.stat().st_size for entry in entries if entry.is_file())
+        return folder_bytes(self.folder)
 
     def _open(self, ref: BlobRef) -> _Opened:
         # The address comes from a signed row, yet a path is never built from anything else.

@@ -198,6 +198,7 @@ def _encode_attempt(record: AttemptRecord) -> Row:
         "at": record.at,
         "wait_seconds": record.wait_seconds,
         "retry_at": record.retry_at,
+        "max_attempts": record.max_attempts,
     }
     detail: dict[str, Any] = {}
     body = _encode_body(None, record.error, detail, _no_blob)

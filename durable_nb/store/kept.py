@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import xxhash
 
+from durable_nb.store.location import folder_bytes
 from durable_nb.values.dependencies import file_digest
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class KeptFiles:
 
     def size_bytes(self) -> int:
         """Return the bytes that all of them take."""
-        return sum(each.stat().st_size for each in self._all())
+        return folder_bytes(self.folder)
 
     def _of(self, path: Path) -> list[Path]:
         prefix = self._prefix(path)

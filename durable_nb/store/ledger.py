@@ -14,9 +14,10 @@ from durable_nb.store.fork import StoreDetached, never_free_in_children, weak_cl
 from durable_nb.store.interrupts import told
 from durable_nb.store.keys import SIGNATURE_BYTES, load_key, sign
 from durable_nb.store.location import summary_path
+from durable_nb.store.open_attempts import OpenAttempts
 from durable_nb.store.opening import connect, restrict
 from durable_nb.store.reader import FULL, Answer, LedgerReader, StoredStep, unseal
-from durable_nb.store.records import BlobRef, CodeRecord, ForgetRecord, StepRecord
+from durable_nb.store.records import AttemptRecord, BlobRef, CodeRecord, ForgetRecord, StepRecord
 from durable_nb.store.summary import SummaryFile
 from durable_nb.store.writer import Batch, Later, LogRow, Writer
 
@@ -56,8 +57,8 @@ class Ledger(LedgerReader):
         self._sources = self._known_sources()
         self._written_sources: dict[str, str] = {}
         self._summary = SummaryFile(summary_path(path), notebook, self.store_id)
-        for head, size in self._heads_with_size():
-            self._summary.add(head, size)
+        self._closing = self._forgot = False
+        self._begin_summary()
         self.writer = Writer(connection, path, self._idle)
         never_free_in_children(self)
         self._exit_hook = weak_close(self)
@@ -190,7 +191,7 @@ class Ledger(LedgerReader):
 
     def _batch(self, records: Iterable[Record]) -> Batch:
         batch = Batch([])
-        steps: list[tuple[StepRecord, int]] = []
+        told: list[tuple[Record, int]] = []
         sources: dict[str, str] = {}
         for record in records:
             if isinstance(record, CodeRecord):
@@ -201,21 +202,31 @@ class Ledger(LedgerReader):
             batch.rows.append(self._seal(row))
             if isinstance(record, ForgetRecord):
                 batch.forget += record.step_ids
-            elif isinstance(record, StepRecord) and record.kind != "call":
-                steps.append((record, _size(row)))
-        if steps or sources:
-            batch.done.add_done_callback(lambda done: self._note(done, steps, sources))
+            elif isinstance(record, StepRecord | AttemptRecord):
+                size = _size(row) if isinstance(record, StepRecord) and record.kind != "call" else 0
+                told.append((record, size))
+        if told or sources or batch.forget:
+            batch.done.add_done_callback(lambda done: self._note(done, told, sources, forgot=bool(batch.forget)))
         return batch
 
-    def _note(self, done: Future[None], steps: list[tuple[StepRecord, int]], sources: dict[str, str]) -> None:
+    def _note(
+        self, done: Future[None], told: list[tuple[Record, int]], sources: dict[str, str], *, forgot: bool
+    ) -> None:
         """Remember what has just become durable."""
-        if done.exception() is None:
-            self._sources.update(sources)
-            self._written_sources.update(sources)
-            for record, size in steps:
-                self._summary.add(record, size)
-            if steps:
-                self.writer.wake()
+        if done.exception() is not None:
+            return
+        self._sources.update(sources)
+        self._written_sources.update(sources)
+        look = [self._summary.add(record, size) for record, size in told]
+        self._forgot = self._forgot or forgot
+        if forgot or any(look):
+            self.writer.wake()
+
+    def _begin_summary(self) -> None:
+        self._forgot = False
+        attempts = self.attempts()
+        ended = self._ended({each.key for each in attempts}) if attempts else ()
+        self._summary.begin(self._heads_with_size(), self._calls(), OpenAttempts(attempts, ended))
 
     def _encode(self, record: Record) -> Row:
         try:
@@ -229,6 +240,8 @@ class Ledger(LedgerReader):
         return row.id, row.parent, row.kind, row.head, row.detail, signature + row.body
 
     def _idle(self) -> float | None:
+        if self._forgot:
+            self._begin_summary()
         wait = self._summary.tick()
         if wait is None:
             restrict(self.path)
@@ -264,11 +277,14 @@ class Ledger(LedgerReader):
         if self.detached:
             return
         with self._lock:
-            if self._closed:
+            if self._closing:
                 return
-            self._closed = True
+            self._closing = True
         atexit.unregister(self._exit_hook)
-        self.writer.stop()
+        self.writer.stop()  # from here on nothing is written any more
+        if self._forgot:
+            self._begin_summary()
+        self._closed = True
         self._summary.write(None)
         with self._read_lock:
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,13 @@ def ledger_name(notebook: Path | None) -> str:
     return (notebook.stem if notebook.suffix == ".ipynb" else notebook.name) + SUFFIX
 
 
+def notebook_of(ledger: Path) -> Path:
+    """Return the notebook that a ledger in ``.durable_nb`` belongs to, which may be gone."""
+    stem = ledger.name.removesuffix(SUFFIX)
+    script = ledger.parent.parent / stem
+    return script if script.is_file() else script.with_name(f"{stem}.ipynb")
+
+
 def blobs_folder(ledger: Path) -> Path:
     """Return the folder of the ledger's blob files, beside it."""
     return ledger.with_name(_stem(ledger) + ".blobs")
@@ -80,6 +88,26 @@ def summary_path(ledger: Path) -> Path:
 def wal_path(ledger: Path) -> Path:
     """Return the path of DuckDB's write-ahead log of the ledger."""
     return ledger.with_name(ledger.name + ".wal")
+
+
+def size_on_disk(ledger: Path) -> int:
+    """Return the bytes that a ledger, its write-ahead log, its blobs and its kept files take; opens none of them."""
+    files = (each for each in (ledger, wal_path(ledger)) if each.is_file())
+    return sum(each.stat().st_size for each in files) + sum(
+        map(folder_bytes, (blobs_folder(ledger), kept_folder(ledger)))
+    )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Return the bytes that the files of a folder take; 0 where there is no such folder."""
+    if not folder.is_dir():
+        return 0
+    total = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # its owner removed it meanwhile
+                total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def _stem(ledger: Path) -> str:

@@ -14,8 +14,9 @@ from durable_nb.store.fork import StoreDetached
 from durable_nb.store.interrupts import told
 from durable_nb.store.kept import KeptFiles
 from durable_nb.store.keys import SIGNATURE_BYTES, sign
-from durable_nb.store.location import blobs_folder, kept_folder, wal_path
+from durable_nb.store.location import blobs_folder, kept_folder, size_on_disk
 from durable_nb.store.schema import STEP_KINDS
+from durable_nb.store.summary import CallsSummary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +44,13 @@ class Answer(NamedTuple):
 
     columns: list[str]
     rows: list[tuple[Any, ...]]
+
+
+class Ended(NamedTuple):
+    """When a step ended: as :class:`durable_nb.store.open_attempts.Ended`."""
+
+    key: bytes
+    ended_at: float
 
 
 class Sealed(NamedTuple):
@@ -226,8 +234,7 @@ class LedgerReader:
 
     def size_bytes(self) -> int:
         """Return the bytes that ledger, write-ahead log, blobs and kept files take."""
-        files = (self.path, wal_path(self.path))
-        return sum(f.stat().st_size for f in files if f.exists()) + self.blobs.size_bytes() + self.kept.size_bytes()
+        return size_on_disk(self.path)
 
     def query(self, sql: str) -> Answer:
         """Answer one SELECT over the views of :mod:`durable_nb.store.schema`; nothing can be changed.
@@ -268,6 +275,22 @@ class LedgerReader:
         sql = f"SELECT {_HEAD}, {size} FROM log WHERE {kinds} ORDER BY rowid"  # noqa: S608
         rows = self._rows(sql)
         return [(codec.decode_step_head(unseal(row[:6]).row), int(row[6])) for row in rows]
+
+    def _calls(self) -> list[CallsSummary]:
+        sql = (
+            "SELECT head->>'name', count(*), max((head->>'ended_at')::DOUBLE) FROM log "
+            "WHERE kind = 'call' AND head->>'status' = 'success' GROUP BY 1 ORDER BY min(rowid)"
+        )
+        return [CallsSummary(name=name, count=count, when=when) for name, count, when in self._rows(sql)]
+
+    def _ended(self, keys: Iterable[bytes]) -> list[Ended]:
+        """Return when the steps of these keys ended, those that did."""
+        sql = (
+            "SELECT head->>'key', max((head->>'ended_at')::DOUBLE) FROM log "  # noqa: S608 - constants
+            f"WHERE kind IN ({_KINDS}) AND list_contains(?::VARCHAR[], head->>'key') GROUP BY 1"
+        )
+        rows = self._rows(sql, [[key.hex() for key in keys]])
+        return [Ended(bytes.fromhex(key), ended_at) for key, ended_at in rows]
 
     def _highest_id(self) -> int:
         return int(self._rows("SELECT coalesce(max(id), 0) FROM log")[0][0])

@@ -11,6 +11,8 @@ StepStatus = Literal["success", "partial", "error", "ended"]
 ``ended`` marks an end the user saw that is never replayed (interrupt, stop, exhausted retries of a cell)."""
 ScopeKind = Literal["cell", "workflow", "background"]
 PassStatus = Literal["completed", "failed", "interrupted"]
+LABEL_LENGTH = 8
+"""A step without a name is shown by this many hex digits of its code's digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,11 @@ class StepRecord:
     extra: dict[str, Any] | None = None
 
 
+def label(row: StepRecord) -> str:
+    """Return what a step is shown as: its name, else the start of its code's digest."""
+    return row.name or row.code_digest[:LABEL_LENGTH]
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
     """A moment in the life of an attempt: it started, or it failed and the next one waits until ``retry_at``.
@@ -169,6 +176,7 @@ class AttemptRecord:
         wait_seconds: the planned backoff after a failure.
         retry_at: Unix seconds when the next attempt is due.
         error: what it failed with.
+        max_attempts: how many attempts the step may make; 0 in rows of before it was written.
     """
 
     key: bytes
@@ -180,6 +188,7 @@ class AttemptRecord:
     wait_seconds: float = 0.0
     retry_at: float = 0.0
     error: ErrorRecord | None = None
+    max_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

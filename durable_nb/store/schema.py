@@ -77,7 +77,7 @@ _VIEWS = {
     ),
     "blobs": "SELECT id AS step_id, item.address, item.size "
     + _items("blobs", '{"address":"VARCHAR","size":"BIGINT"}'),
-    "attempts": f"SELECT parent AS pass_id, {_text('name', 'key', 'state')}, {_whole('number')}, "
+    "attempts": f"SELECT parent AS pass_id, {_text('name', 'key', 'state')}, {_whole('number', 'max_attempts')}, "
     f"{_times('at')}, (head->>'wait_seconds')::DOUBLE AS wait_seconds, {_times('retry_at')}, "
     "detail->'error'->>'type' AS error_type, detail->'error'->>'message' AS error_message "
     "FROM log WHERE kind = 'attempt'",

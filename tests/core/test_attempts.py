@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from durable_nb import MaxStepRetriesExceeded, step, step_status
-from durable_nb.core.attempts import NoAttemptLog, OpenAttempts, ResumePoint
+from durable_nb.core.attempts import NoAttemptLog, ResumePoint, resume_point
 from durable_nb.errors import DurableWarning
+from durable_nb.store.open_attempts import OpenAttempts
 from durable_nb.store.records import AttemptRecord
 
 KEY = b"k" * 16
@@ -19,7 +20,7 @@ def row(number, state, at=1.0, wait=0.0):
 
 
 def point(*rows, max_attempts=5, now=0.0):
-    return OpenAttempts(rows, ()).resume_point(KEY, max_attempts, now)
+    return resume_point(OpenAttempts(rows, ()), KEY, max_attempts, now)
 
 
 def test_nothing_recorded_begins_at_one():

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from durable_nb.notebook.checkpoints import label
 from durable_nb.notebook.extension import extension_of
+from durable_nb.store.records import label
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from samples import KEY, call
 
-from durable_nb.store.adoption import adopt, notebook_of, others
+from durable_nb.store.adoption import adopt, others
 from durable_nb.store.ledger import Ledger
-from durable_nb.store.location import blobs_folder, kept_folder, summary_path
+from durable_nb.store.location import blobs_folder, kept_folder, notebook_of, summary_path
 from durable_nb.store.records import Payload
 
 
