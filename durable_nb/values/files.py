@@ -353,6 +353,9 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 @functools.cache
 def _install() -> None:
+    # Before the hook: the first look for the temporary folder holds a lock while it opens files, and the hook
+    # would look for it again.
+    excluded_folders()
     # Cannot be undone; with no watch it costs one look at a context variable per event.
     sys.addaudithook(_hook)
 

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import threading
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_libraries_reads_are_seen(folder):
             pass
     assert kinds(watch) == {(n, "file") for n in ("data.csv", "array.npy", "sub/a.csv", "sub/b.csv")}
     assert watch.writes() == ("sub/b.csv",)
+
+
+def test_the_first_look_for_the_temporary_folder(tmp_path):
+    """It opens files while it holds a lock, and is not asked again by whoever watches them."""
+    code = (
+        "import sys, tempfile\n"
+        "from durable_nb.values.files import FileWatch\n"
+        "with FileWatch(sys.argv[1]):\n"
+        "    print(tempfile.gettempdir())\n"
+    )
+    told = subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True, timeout=30)
+    assert told.strip() == tempfile.gettempdir()
 
 
 def test_listings_and_patterns(folder):
