@@ -1,1 +1,1 @@
-"""The command line: will hold ``durable-nb …`` and ``jupyter durable …``."""
+"""The command line: ``durable-nb …``, and the same as ``jupyter durable …``."""

@@ -192,11 +192,14 @@ def transform_async_step(lines: list[str]) -> list[str]:
         return lines
     magic, _, spec = lines[0].rstrip().partition(" ")
     body = "".join(lines[1:])
-    if magic != f"%%{MAGIC}" or not ("await" in body or "async" in body):
-        return lines
-    if not _runs_async(body):
+    if magic != f"%%{MAGIC}" or not awaits(body):
         return lines
     return [f"await {ASYNC_STEP_NAME}({spec!r}, {body!r})\n"]
+
+
+def awaits(body: str) -> bool:
+    """Say whether a cell's body awaits at its top level."""
+    return ("await" in body or "async" in body) and _runs_async(body)
 
 
 def _runs_async(body: str) -> bool:

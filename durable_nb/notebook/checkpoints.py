@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from durable_nb.core.changes import in_a_line
 from durable_nb.core.explain import Seen, compare
 from durable_nb.errors import StoreError
-from durable_nb.store.records import label
+from durable_nb.store.records import COMPLETED, label
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 NO_SCOPE = 0
 """Cell steps are found by key alone; only calls belong to a scope."""
-
-COMPLETED = frozenset({"success", "partial"})
-"""Status of a row that has a checkpoint."""
 
 
 class Checkpoints:

@@ -12,6 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from durable_nb.core.engine import drive, drive_async, run_step
 from durable_nb.errors import OptionError
 from durable_nb.notebook.analysis import analyse_cell
+from durable_nb.notebook.body import awaits
 from durable_nb.notebook.cell_run import CellRun, StepOptions
 from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.interrupts import keyboard_interrupts
@@ -71,6 +72,11 @@ class StepMagics(Magics):
         What the cell bound, showed and drew is checkpointed before the cell reports done. It runs again when its
         code, an input, a function it reaches or a file it read has changed; ``%durable why NAME`` says which.
         """
+        if awaits(cell):
+            raise UsageError(
+                "durable_nb was loaded by this very cell, whose top-level await works from its next run on: "
+                "run it again, or put %load_ext durable_nb into a cell before it"
+            )
         with clean_traceback(self._extension.shell):
             drive(run_step(prepare(self._extension, line, cell)))
 

@@ -12,7 +12,6 @@ from durable_nb.core.conditions import changes as changed_conditions
 from durable_nb.core.explain import Seen, compare
 from durable_nb.errors import CheckpointUntrusted
 from durable_nb.notebook.analysis import analyse_cell
-from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.edited import edited_modules
 from durable_nb.notebook.inputs import read_inputs
 from durable_nb.notebook.partial import partial_text
@@ -20,6 +19,7 @@ from durable_nb.notebook.recorded import RecordedValues
 from durable_nb.notebook.saved import saved_body
 from durable_nb.notebook.spans import moment
 from durable_nb.notebook.verify import changed_kept_name
+from durable_nb.store.records import COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from durable_nb.core.changes import ARROW
-from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.partial import output_note, partial_text
 from durable_nb.notebook.spans import moment, size, span
+from durable_nb.store.records import COMPLETED
 from durable_nb.values.callkey import FUNCTION
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from durable_nb.core.explain import compare
 from durable_nb.errors import CheckpointUntrusted
-from durable_nb.notebook.checkpoints import COMPLETED
 from durable_nb.notebook.outlook import Outlook, outlook
 from durable_nb.notebook.partial import partial_text
 from durable_nb.notebook.recorded import RecordedValues
 from durable_nb.notebook.report import Section, StepReport, files_of, inputs_of
 from durable_nb.notebook.spans import moment, span
+from durable_nb.store.records import COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

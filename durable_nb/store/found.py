@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from durable_nb.store.believed import believed_summary, ours
 from durable_nb.store.location import notebook_of, size_on_disk, summary_path
 from durable_nb.store.processes import lives
+from durable_nb.store.records import COMPLETED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,12 +85,12 @@ class FoundStore:
     @property
     def checkpointed(self) -> list[StepSummary]:
         """The steps whose last run has a checkpoint."""
-        return [each for each in self.steps if each["status"] in ("success", "partial")]
+        return [each for each in self.steps if each["status"] in COMPLETED]
 
     @property
     def failed(self) -> list[str]:
-        """The steps whose last run ended with an error."""
-        return [each["name"] for each in self.steps if each["status"] == "error"]
+        """The steps whose last run ended without a checkpoint, by an error or by hand."""
+        return [each["name"] for each in self.steps if each["status"] not in COMPLETED]
 
     @property
     def newest(self) -> float:
@@ -99,8 +100,9 @@ class FoundStore:
 
     @property
     def resumable(self) -> bool:
-        """Whether there is anything to go on with, as far as is known."""
-        return self.summary is None or bool(self.steps or self.attempts or self.calls)
+        """Whether there is anything to go on with; a killed owner may have recorded what it could not tell any more."""
+        told = bool(self.steps or self.attempts or self.calls)
+        return told or self.state in ("unknown", "interrupted")
 
     @property
     def state(self) -> State:
@@ -150,6 +152,11 @@ class FoundStore:
             lives=self.lives,
             attempts=self.attempts,
         )
+
+
+def shown_status(step: StepSummary) -> str:
+    """Return how the last run of a step ended, in the word that ``%durable`` has for it."""
+    return {"success": "saved", "partial": "partial"}.get(step["status"], "failed")
 
 
 def attempt_text(attempt: AttemptSummary, number: int) -> str:

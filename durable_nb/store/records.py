@@ -9,6 +9,8 @@ StepKind = Literal["cell", "call", "workflow", "sleep"]
 StepStatus = Literal["success", "partial", "error", "ended"]
 """``partial`` is a success of which some outputs cannot be saved: it is replayed only when asked for without them.
 ``ended`` marks an end the user saw that is never replayed (interrupt, stop, exhausted retries of a cell)."""
+COMPLETED: frozenset[StepStatus] = frozenset(("success", "partial"))
+"""Status of a row that has a checkpoint."""
 ScopeKind = Literal["cell", "workflow", "background"]
 PassStatus = Literal["completed", "failed", "interrupted"]
 LABEL_LENGTH = 8

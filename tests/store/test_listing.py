@@ -109,6 +109,13 @@ def test_a_store_whose_owner_died_between_steps(make_store, tmp_path):
     assert (found.state, found.tells) == ("interrupted", "the kernel ended without closing its store")
 
 
+def test_a_store_whose_owner_died_before_it_told(make_store, tmp_path):
+    """The summary is up to a second behind, so a killed owner's store is listed though it tells of no step."""
+    ledger = make_store()
+    rewrite(ledger, pid=os.getpid(), start="1", steps=[])
+    assert [each.state for each in list_stores(tmp_path).stores] == ["interrupted"]
+
+
 def test_a_store_of_another_machine(make_store, tmp_path):
     """Whether its owner lives cannot be told from here, and is not guessed."""
     ledger = make_store()
