@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pages import NotebookPage, Server
+    from playwright.sync_api import Page
 
 
 def check_needs() -> str:
@@ -137,6 +138,17 @@ def lab_pictures(lab: NotebookPage, server: Server, log: Path) -> None:
         write_png(f"failed-{theme}", lab.picture("fails", "fails"))
 
 
+def page_pictures(page: Page, folder: Path) -> None:
+    """Take the pictures of the server's page of notebooks."""
+    import notebooks
+
+    served = folder / "served"
+    served.mkdir()
+    environment = {"DURABLE_NB_KEY_FILE": str(folder / "key"), "IPYTHONDIR": str(folder / "ipython")}
+    for name, png in notebooks.pictures(page, served, environment):
+        write_png(name, png)
+
+
 def main() -> None:
     """Take all pictures."""
     path = check_needs()
@@ -161,6 +173,7 @@ def main() -> None:
             finally:
                 server.close()
             write_png("terminal", terminal.picture(page, folder))
+            page_pictures(page, folder)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shlex
 import subprocess
@@ -9,8 +11,11 @@ import sys
 import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from durable_nb.cli.main import COMMANDS, parser
 
 from .run_page import PYTHON, blocks
 
@@ -82,6 +87,13 @@ def check_command(words):
     if program == "jupyter":
         scripts = {script.name for script in entry_points(group="console_scripts")}
         return None if f"jupyter-{rest[0]}" in scripts else f"no jupyter {rest[0]}"
+    if program == "durable-nb":
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            try:
+                parser().parse_args(rest)
+            except SystemExit:
+                return said.getvalue()
+        return None
     return f"unknown program {program}"
 
 
@@ -112,6 +124,23 @@ def test_reference_lists_the_flags_of_step():
     }
     text = (ROOT / "docs/reference/magics.md").read_text("utf-8")
     assert set(re.findall(r"^\| `(--[a-z-]+)", text, re.MULTILINE)) == options
+
+
+def test_reference_lists_the_commands():
+    """The table of the command line and the program have the same commands."""
+    text = (ROOT / "docs/reference/cli.md").read_text("utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [command.name for command in COMMANDS]
+
+
+def test_the_page_about_the_server_lists_states_and_fields():
+    """Each state that a notebook can have, and each field of its entry."""
+    from durable_nb.store.found import State, StoreEntry
+
+    text = (ROOT / "docs/howto/server.md").read_text("utf-8")
+    states, fields = text.split("## What the states mean")[1].split("## As JSON")
+    assert set(re.findall(r"^\| (\w+) \|", states, re.MULTILINE)) - {"state"} == set(get_args(State))
+    rows = re.findall(r"^\| (`[^|]*`) \|", fields, re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(StoreEntry.__annotations__)
 
 
 def test_reference_lists_the_ledgers_views():
