@@ -48,7 +48,8 @@ def test_a_call(shell):
 
 def test_causes(shell):
     """What an error came of is named after it, each in a line."""
-    code = "%%step --max-attempts 2 --interval-seconds 0\ntry:\n    1 / 0\nexcept Exception as error:\n    raise KeyError('k') from error"
+    body = "try:\n    1 / 0\nexcept Exception as error:\n    raise KeyError('k') from error"
+    code = f"%%step --max-attempts 2 --interval-seconds 0\n{body}"
     assert fails(shell, code).splitlines()[-2:] == ["KeyError: 'k'", "from ZeroDivisionError: division by zero"]
 
 
