@@ -9,7 +9,7 @@ from string import Template
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
-from durable_nb.notebook.display import moment, size, span
+from durable_nb.notebook.spans import moment, size, span
 from durable_nb.store.found import attempt_text, shown_status
 
 if TYPE_CHECKING:
