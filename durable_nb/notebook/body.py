@@ -67,9 +67,23 @@ class CellBody:
         number = shell.execution_count - 1
         name = shell.compile.cache(source, number, raw_code=raw_cell or _raw_cell(shell, body))
         tree = shell.transform_ast(shell.compile.ast_parse(source, filename=name))
+        return cls.of(shell, tree.body, name, source)
+
+    @classmethod
+    def of(cls, shell: InteractiveShell, nodes: list[ast.stmt], name: str, source: str) -> Self:
+        """Compile the statements of a cell that IPython has transformed and parsed.
+
+        Args:
+            shell: as for ``compile``.
+            nodes: the statements.
+            name: the file name that IPython gave to the cell.
+            source: the cell after IPython's transform.
+
+        Raises:
+            SyntaxError: nothing of the body has run then.
+        """
         codes = tuple(
-            _compile_node(shell, node, name, mode)
-            for node, mode in _modes(tree.body, shell.ast_node_interactivity, source)
+            _compile_node(shell, node, name, mode) for node, mode in _modes(nodes, shell.ast_node_interactivity, source)
         )
         return cls(name, source, codes, any(_awaits(code) for code in codes))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from durable_nb.core.attempts import NoAttemptLog
 from durable_nb.core.events import StepEvent
 from durable_nb.core.retry import RetryPolicy
-from durable_nb.notebook.body import CellBody
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.partial import Selection
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from durable_nb.core.engine import Outcome
     from durable_nb.core.events import EventBus, EventKind
     from durable_nb.core.transaction import Transaction
+    from durable_nb.notebook.body import CellBody
     from durable_nb.store.records import StepRecord
 
 
@@ -39,6 +39,7 @@ class StepOptions:
         depends: files declared as inputs.
         selection: which outputs are saved.
         monitor: show the retry monitor from the first attempt on.
+        only_slow_seconds: a run that takes less is not recorded.
     """
 
     name: str = ""
@@ -49,12 +50,15 @@ class StepOptions:
     depends: tuple[str, ...] = ()
     selection: Selection = field(default_factory=Selection)
     monitor: bool = False
+    only_slow_seconds: float = 0.0
 
 
 class CellRun:
     """One run of a ``%%step`` cell without a store: runs and retries, records nothing."""
 
-    def __init__(self, shell: InteractiveShell, options: StepOptions, source: str, bus: EventBus, clock: Clock) -> None:
+    def __init__(
+        self, shell: InteractiveShell, options: StepOptions, body: CellBody, bus: EventBus, clock: Clock
+    ) -> None:
         self.shell = shell
         self.bus = bus
         self.options = options
@@ -63,7 +67,7 @@ class CellRun:
         self.clock = clock
         self.saved_bytes = 0
         self.name = options.name or "step"
-        self.compiled = CellBody.compile(shell, source)
+        self.compiled = body
 
     @property
     def is_async(self) -> bool:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from durable_nb.core.attempts import AttemptLog
     from durable_nb.core.passes import ScopePass
     from durable_nb.notebook.analysis import CellCode
+    from durable_nb.notebook.body import CellBody
     from durable_nb.notebook.cell_run import StepOptions
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.namespace import Snapshot
@@ -63,12 +64,11 @@ if TYPE_CHECKING:
 class CellStep(CellRun):
     """One run of a ``%%step`` cell in a store: knows its key, how to replay and how to record it."""
 
-    def __init__(self, notebook: Notebook, options: StepOptions, cell: Cell, source: str, code: CellCode) -> None:
-        super().__init__(notebook.shell, options, source, notebook.session.bus, notebook.session.clock)
+    def __init__(self, notebook: Notebook, options: StepOptions, cell: Cell, code: CellCode, body: CellBody) -> None:
+        super().__init__(notebook.shell, options, body, notebook.session.bus, notebook.session.clock)
         self.notebook = notebook
         self.session = notebook.session
         self.cell = cell
-        self.source = source
         self.code = code
         self.name = options.name or code.digest.hex()[:LABEL_LENGTH]
         self.reason = "--rerun was given" if options.rerun else ""
@@ -208,6 +208,8 @@ class CellStep(CellRun):
 
     def commit(self, outcome: Outcome) -> Transaction | None:
         """Record what the cell changed and showed."""
+        if self.clock.now() - self.started_at < self.options.only_slow_seconds:
+            return None
         if not outcome.error:
             self._check_recordable()
         record = Capture(self, outcome).record()
@@ -215,7 +217,7 @@ class CellStep(CellRun):
             self._check_flags(record)
         if record.status == "partial" and partial_text(record) not in self.reason:
             self.announce("partial", reason=partial_advice(record))
-        records: tuple[Record, ...] = (CodeRecord(self.code.digest.hex(), self.source), *self._helpers(), record)
+        records: tuple[Record, ...] = (CodeRecord(self.code.digest.hex(), self.code.source), *self._helpers(), record)
         return Transaction(self.session, records, partial(self._committed, record))
 
     def _check_flags(self, record: StepRecord) -> None:
@@ -282,7 +284,7 @@ class CellStep(CellRun):
         return Seen(self.code.digest.hex(), self.input_records, self._source)
 
     def _source(self, digest: str) -> str:
-        return self.source if digest == self.code.digest.hex() else self.inputs.source(digest)
+        return self.code.source if digest == self.code.digest.hex() else self.inputs.source(digest)
 
     @cached_property
     def codes(self) -> Codes:

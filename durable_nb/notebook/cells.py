@@ -20,12 +20,19 @@ class Cell:
         cell_id: the front end's id; "" where it sends none (headless runners, a terminal).
         number: the execution count.
         interactive: whether a person runs cells one by one and may run the same one twice.
+        tags: the cell's tags, where the front end tells them.
     """
 
     source: str
     cell_id: str
     number: int
     interactive: bool
+    tags: frozenset[str] = frozenset()
+
+    @property
+    def is_step(self) -> bool:
+        """Whether it begins with ``%%step``."""
+        return self.source.lstrip().startswith("%%step")
 
 
 class CellScopes:

@@ -10,6 +10,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
 from durable_nb.core.history import Table
+from durable_nb.errors import OptionError
+from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
 from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
-COMMANDS = ("status", "why", "show", "diff", "rerun", "forget")
+COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "auto")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class DurableMagics(Magics):
             %durable diff NAME [A B]      what its newest two checkpoints hold, compared; or numbers A and B
             %durable rerun NAME [--from]  run NAME again the next time its cell runs; --from: what follows it, too
             %durable forget NAME          remove the checkpoints of NAME
+            %durable auto on|off          make every cell a step; --only-slow TIME records those that take longer
 
         NAME is a step's name, or the beginning of one; a step without a name is shown by the start of its code's
         digest.
@@ -74,10 +77,18 @@ class DurableMagics(Magics):
             return _status(notebook)
         if words[0] == "why":
             return _why(notebook, *_arguments(words))
+        if words[0] == "auto":
+            return self._auto(words[1:])
         command = self._commands.get(words[0])
         if command is None:
             raise UsageError(f"%durable {words[0]} is unknown; there are {', '.join(COMMANDS)} (see %durable?)")
         return command(_request(notebook, words))
+
+    def _auto(self, words: list[str]) -> None:
+        try:
+            self._extension.display.line(steer(self._extension, words))
+        except OptionError as error:
+            raise UsageError(str(error)) from None
 
     def _rerun(self, request: _Request) -> None:
         names = [request.name]

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from traitlets import Bool, Int, Unicode
+from traitlets import Bool, Float, Int, Unicode
 from traitlets.config import Configurable
 
 from durable_nb.core.events import EventBus
 from durable_nb.core.scope import move_to
 from durable_nb.core.session import Session, enter, listen_without_store, wait_without_store
 from durable_nb.errors import StoreError
+from durable_nb.notebook.auto import AutoMode
 from durable_nb.notebook.body import ASYNC_STEP_NAME, transform_async_step
 from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.clicks import Clicks
@@ -21,7 +22,7 @@ from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
 from durable_nb.notebook.display import Display
 from durable_nb.notebook.file import NamesInFile
-from durable_nb.notebook.lines import cell_id_of, is_headless
+from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_of
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
 from durable_nb.notebook.monitor import Surroundings
@@ -33,7 +34,7 @@ from durable_nb.notebook.seeding import sets_a_stream
 from durable_nb.notebook.spans import moment
 from durable_nb.notebook.waiting import KernelClock
 from durable_nb.notebook.whereabouts import notebook_path
-from durable_nb.store.location import disabled, store_path
+from durable_nb.store.location import disabled, store_path, switched_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,8 @@ class DurableNB(Configurable):
         min=0,
         help="Megabytes of its inputs that a step copies which may be retried: each attempt starts from the same.",
     ).tag(config=True)
+    auto = Bool(default_value=False, help="Whether every cell is a step, without %%step.").tag(config=True)
+    only_slow_seconds = Float(0.0, min=0.0, help="In auto mode, record cells that take as long.").tag(config=True)
     enabled = Bool(default_value=True, help="Whether steps are recorded and replayed.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell, live_views: Callable[[], Views]) -> None:
@@ -80,7 +83,10 @@ class DurableNB(Configurable):
         self.display = Display(Surroundings(shell, self.clock, Screen(), live_views, self.clicks))
         self.cell = Cell("", "", 0, interactive=True)
         self.names_in_file = NamesInFile(None, name_on)
+        self._auto_mode = AutoMode(self)
         self._plain = PlainCells()
+        self._running: object = None
+        self._runs_in: str | None = None
         self._matcher = matcher_for(self)
         self._own_magics: dict[str, dict[str, Any]] = {}
 
@@ -95,10 +101,14 @@ class DurableNB(Configurable):
         self._register()
         self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
         self.observe(self._resize_snapshots, names=["snapshot_mb"])
+        self.observe(self._turn_auto, names=["auto"])
+        self.auto = switched_on(os.environ, "DURABLE_NB_AUTO", default=self.auto)
+        self._turn_auto()
 
     def unload(self) -> None:
         """Undo ``load``: no magic, no hook, no open store remains."""
         shell = self.shell
+        self._auto_mode.turn_off()
         shell.events.unregister("pre_run_cell", self._before_cell)
         shell.events.unregister("post_run_cell", self._after_cell)
         shell.input_transformers_cleanup.remove(transform_async_step)
@@ -193,28 +203,40 @@ class DurableNB(Configurable):
         if self.notebook is not None:
             self.notebook.snapshot_bytes = change["new"] << 20
 
+    def _turn_auto(self, change: object = None) -> None:  # noqa: ARG002 - traitlets passes it
+        if self.auto:
+            self._auto_mode.turn_on()
+        else:
+            self._auto_mode.turn_off()
+
     # -- cells
 
     def _before_cell(self, info: Any) -> None:
-        if info.silent:
-            return
+        request = request_of(self.shell)
+        if info.silent or self._runs_in == request:
+            return  # a cell that the one which runs runs itself, as %%capture does
+        self._runs_in, self._running = request, info
         shell, source = self.shell, info.raw_cell or ""
         self.cell = Cell(
             source,
             cell_id_of(info),
             shell.execution_count,
             interactive=not is_headless(shell),
+            tags=tags_of(info),
         )
         self.display.cell_began(self.cell)
+        is_step = self._auto_mode.claim(self.cell) or self.cell.is_step
         if self.notebook is not None:
             if sets_a_stream(source):
                 self.notebook.session.note_seeding()
-            self.notebook.origins.begin(source)
-            self._plain.begin(self.notebook, self.cell)
+            self.notebook.origins.begin(source, is_step=is_step)
+            if not is_step:
+                self._plain.begin(self.notebook, self.cell)
 
     def _after_cell(self, result: Any) -> None:
-        if result.info is not None and result.info.silent:
+        if result.info is None or result.info is not self._running:
             return
+        self._runs_in = self._running = None
         error = result.error_in_exec or result.error_before_exec
         if self.notebook is not None:
             self.notebook.origins.end()

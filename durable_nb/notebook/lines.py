@@ -79,9 +79,29 @@ def cell_id_of(info: ExecutionInfo) -> str:
     return str(getattr(info, "cell_id", None) or "")
 
 
+def tags_of(info: ExecutionInfo) -> frozenset[str]:
+    """Return the tags of a cell; none where the front end tells none.
+
+    Args:
+        info: what ``pre_run_cell`` is called with.
+    """
+    metadata = getattr(info, "cell_meta", None)
+    tags = metadata.get("tags") if isinstance(metadata, dict) else None
+    return frozenset(each for each in tags if isinstance(each, str)) if isinstance(tags, list) else frozenset()
+
+
+def request_of(shell: InteractiveShell) -> str:
+    """Return the id of the request that runs a cell; "" in a terminal."""
+    return str((_request(shell).get("header") or {}).get("msg_id") or "")
+
+
 def _cell_id(shell: InteractiveShell) -> str:
+    return str((_request(shell).get("metadata") or {}).get("cellId") or "")
+
+
+def _request(shell: InteractiveShell) -> dict[str, Any]:
     request: dict[str, Any] = getattr(shell, "get_parent", dict)() or {}
-    return str((request.get("metadata") or {}).get("cellId") or "")
+    return request
 
 
 class _DisplayedLine:

@@ -12,7 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments, parse_argstr
 from durable_nb.core.engine import drive, drive_async, run_step
 from durable_nb.errors import OptionError
 from durable_nb.notebook.analysis import analyse_cell
-from durable_nb.notebook.body import awaits
+from durable_nb.notebook.body import CellBody, awaits
 from durable_nb.notebook.cell_run import CellRun, StepOptions
 from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.interrupts import keyboard_interrupts
@@ -21,7 +21,10 @@ from durable_nb.notebook.tracebacks import clean_traceback
 from durable_nb.store.records import LABEL_LENGTH
 
 if TYPE_CHECKING:
+    from durable_nb.notebook.analysis import CellCode
+    from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.extension import DurableNB
+    from durable_nb.notebook.notebook import Notebook
 
 
 @magics_class
@@ -89,25 +92,30 @@ async def run_async_step(extension: DurableNB, line: str, cell: str) -> None:
 
 def prepare(extension: DurableNB, line: str, source: str) -> CellRun:
     """Return the step that a ``%%step`` cell is; a plain run, after a line that says why, where it cannot be one."""
+    shell, notebook = extension.shell, extension.notebook
+    body = CellBody.compile(shell, source)
     try:
-        options = step_options(parse_argstring(StepMagics.step, line), extension.shell.user_ns)
+        options = step_options(parse_argstring(StepMagics.step, line), shell.user_ns)
     except (OptionError, UsageError) as error:
         extension.display.line(f"%%step {line}: {error}; the cell runs without a checkpoint (see %%step?)")
-        return CellRun(extension.shell, StepOptions(), source, extension.bus, extension.clock)
+        return CellRun(shell, StepOptions(), body, extension.bus, extension.clock)
     if options.monitor:
         extension.display.show_from_start()
-    notebook = extension.notebook
     if notebook is None or not notebook.session.usable:
-        return CellRun(extension.shell, options, source, extension.bus, extension.clock)
-    code = analyse_cell(source, transform=extension.shell.transform_cell)
+        return CellRun(shell, options, body, extension.bus, extension.clock)
     twice = extension.names_in_file.warning(options.name)
     if twice:
         extension.display.line(twice)
+    return recorded(notebook, options, extension.cell, analyse_cell(source, transform=shell.transform_cell), body)
+
+
+def recorded(notebook: Notebook, options: StepOptions, cell: Cell, code: CellCode, body: CellBody) -> CellStep:
+    """Return the step that a cell is, to be run again where ``%durable rerun`` asked for it."""
     label = options.name or code.digest.hex()[:LABEL_LENGTH]
     if label in notebook.rerun:
         notebook.rerun.discard(label)
         options = replace(options, rerun=True)
-    return CellStep(notebook, options, extension.cell, source, code)
+    return CellStep(notebook, options, cell, code, body)
 
 
 def name_on(line: str) -> str:

@@ -20,6 +20,8 @@ _MAGICS = {
     "prun": ("sequence", "DlsT"),
     "capture": ("guarded", ""),
 }
+PYTHON_MAGICS = frozenset(_MAGICS)
+"""Magics whose text is Python."""
 _SHELL_CALLS = frozenset({"run_line_magic", "run_cell_magic"})
 
 

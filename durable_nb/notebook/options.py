@@ -45,7 +45,7 @@ def step_options(arguments: Arguments, names: dict[str, Any]) -> StepOptions:
         name=arguments.name or "",
         policy=policy,
         rerun=arguments.rerun,
-        expires_seconds=None if arguments.expires is None else duration(arguments.expires),
+        expires_seconds=None if arguments.expires is None else duration("--expires", arguments.expires),
         inputs=tuple(arguments.inputs or ()),
         depends=tuple(arguments.depends or ()),
         selection=Selection(_names("--keep", arguments.keep), _names("--ephemeral", arguments.ephemeral)),
@@ -60,7 +60,7 @@ def _names(flag: str, given: list[str] | None) -> tuple[str, ...]:
     return tuple(given or ())
 
 
-def duration(text: str) -> float:
+def duration(flag: str, text: str) -> float:
     """Return the seconds that a text such as ``90``, ``45s``, ``30m``, ``6h``, ``2d`` or ``1w`` means.
 
     Raises:
@@ -68,7 +68,7 @@ def duration(text: str) -> float:
     """
     found = _DURATION.fullmatch(text.strip().lower())
     if found is None:
-        raise OptionError("--expires", f"must be a time such as 45s, 30m, 6h or 2d, not {text!r}")
+        raise OptionError(flag, f"must be a time such as 45s, 30m, 6h or 2d, not {text!r}")
     return float(found[1]) * _UNITS[found[2]]
 
 

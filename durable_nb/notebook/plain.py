@@ -22,9 +22,7 @@ class PlainCells:
         self._pass: ScopePass | None = None
 
     def begin(self, notebook: Notebook, cell: Cell) -> None:
-        """Enter the scope of a cell; a ``%%step`` cell enters its own."""
-        if cell.source.lstrip().startswith("%%step"):
-            return
+        """Enter the scope of a cell that is no step; a step enters its own."""
         digest = digest_of(notebook.shell.transform_cell(cell.source))
         scope = notebook.scopes.find(cell, "", digest)
         self._pass = notebook.origins.running.scope_pass = notebook.session.begin_pass(scope)

@@ -52,11 +52,11 @@ class Origins:
         """The cell that runs; one that knows nothing while none does."""
         return self._running or RunningCell(self._session, self._namespace)
 
-    def begin(self, source: str) -> None:
-        """A cell begins; what a ``%%step`` cell reads is told later, by itself."""
+    def begin(self, source: str, *, is_step: bool) -> None:
+        """A cell begins; what a step reads is told later, by itself."""
         self._leave()
         running = self._running = RunningCell(self._session, self._namespace)
-        if source.lstrip().startswith("%%step"):
+        if is_step:
             return
         running.watch()
         try:

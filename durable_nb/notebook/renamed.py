@@ -63,6 +63,7 @@ def _digests(sources: list[str], transform: Callable[[str], str]) -> set[str]:
                 found.add(analyse_cell(source.partition("\n")[2], transform=transform).digest.hex())
             else:
                 found.add(digest_of(transform(source)))
+                found.add(analyse_cell(source, transform=transform).digest.hex())  # as a step of auto mode
         except (SyntaxError, ValueError, RecursionError):
             continue  # a cell that does not run has no checkpoint
     return found

@@ -13,7 +13,7 @@ _MAGIC = "%%step"
 
 
 def saved_body(file: str, name: str, cell_id: str) -> str | None:
-    """Return the code below the ``%%step`` line of a step's cell in a notebook's file.
+    """Return the code of a step's cell in a notebook's file, without its ``%%step`` line.
 
     Args:
         file: path of the notebook; may be "", missing, or no notebook.
@@ -23,18 +23,19 @@ def saved_body(file: str, name: str, cell_id: str) -> str | None:
     Returns:
         None when the file does not tell, or has more than one such cell.
     """
-    found = [body for own, line, body in _steps(file) if (_name(line) == name if name else own and own == cell_id)]
+    found = [body for own, line, body in _codes(file) if (_name(line) == name if name else own and own == cell_id)]
     return found[0] if len(found) == 1 else None
 
 
-def _steps(file: str) -> Iterator[tuple[str, str, str]]:
-    """Yield (cell id, first line, the rest) of the cells that are steps."""
+def _codes(file: str) -> Iterator[tuple[str, str, str]]:
+    """Yield (cell id, ``%%step`` line or "", the rest) of the cells with code."""
     for cell in _cells(file):
         text = cell.get("source", "")
         text = text if isinstance(text, str) else "".join(text)
         line, _, body = text.lstrip("\n").partition("\n")
-        if cell.get("cell_type") == "code" and line.split()[:1] == [_MAGIC]:
-            yield str(cell.get("id", "")), line, body
+        if cell.get("cell_type") == "code":
+            is_marked = line.split()[:1] == [_MAGIC]
+            yield str(cell.get("id", "")), line if is_marked else "", body if is_marked else text
 
 
 def _cells(file: str) -> list[dict[str, Any]]:

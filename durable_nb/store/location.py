@@ -17,7 +17,12 @@ _OFF = frozenset({"", "0", "false", "no", "off"})
 
 def disabled(env: Mapping[str, str]) -> bool:
     """Return whether ``DURABLE_NB_DISABLE`` turns everything off."""
-    return env.get("DURABLE_NB_DISABLE", "").strip().lower() not in _OFF
+    return switched_on(env, "DURABLE_NB_DISABLE")
+
+
+def switched_on(env: Mapping[str, str], variable: str, *, default: bool = False) -> bool:
+    """Return whether a variable is set to something other than ``0``, ``no`` and the like; ``default`` if it is not."""
+    return env[variable].strip().lower() not in _OFF if variable in env else default
 
 
 def first_set(*settings: str | os.PathLike[str] | None) -> str | None:

@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -163,13 +163,17 @@ class Kernel:
         """What the process itself wrote, outside the notebook."""
         return self.log.read_text()
 
-    def run(self, code: str, cell_id: str | None = None, timeout: float = PATIENCE_SECONDS) -> Result:
+    def run(
+        self, code: str, cell_id: str | None = None, timeout: float = PATIENCE_SECONDS, tags: Sequence[str] = ()
+    ) -> Result:
         """Run one cell to its end."""
-        return self.finish(self.start(code, cell_id), timeout)
+        return self.finish(self.start(code, cell_id, tags), timeout)
 
-    def start(self, code: str, cell_id: str | None = None) -> Running:
-        """Send one cell; ``cell_id`` as JupyterLab sends it, None as nbclient does."""
-        metadata = {} if cell_id is None else {"cellId": cell_id}
+    def start(self, code: str, cell_id: str | None = None, tags: Sequence[str] = ()) -> Running:
+        """Send one cell; ``cell_id`` and ``tags`` as JupyterLab sends them, None as nbclient does."""
+        metadata: dict[str, Any] = {} if cell_id is None else {"cellId": cell_id}
+        if tags:
+            metadata["tags"] = list(tags)
         content = {
             "code": code,
             "silent": False,

@@ -27,7 +27,7 @@ def _state():
         'start': threading.Thread.start.__code__.co_filename,
         'submit': ThreadPoolExecutor.submit.__code__.co_filename,
         'task factory': repr(asyncio.get_event_loop().get_task_factory()),
-        'attributes': sorted(name for name in vars(ip) if 'durable' in name),
+        'attributes': sorted(name for name in vars(ip) if 'durable' in name or 'run' in name),
         'send': ip.kernel.session.send.__qualname__,
     }
 """
@@ -51,6 +51,7 @@ def test_unload_leaves_nothing(tmp_path):
         assert "step" in during["magics"]["cell"]
         assert during["start"] != before["start"]
         kernel.run("del x, step, Thread", "del")
+        kernel.run("%durable auto on", "auto")
         assert kernel.run("%unload_ext durable_nb", "unload").own_lines == []
         assert state(kernel) == before
         assert "UsageError: Cell magic `%%step` not found" in kernel.run(BODY, "body").text

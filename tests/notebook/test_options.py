@@ -109,11 +109,11 @@ def test_a_value_without_meaning_names_its_flag(line, flag):
 )
 def test_durations(text, seconds):
     """A number with a unit of s, m, h, d or w; seconds without."""
-    assert duration(text) == seconds
+    assert duration("--expires", text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "h", "6 hours", "1e3", "nan", "--", "6h30m"])
 def test_no_durations(text):
     """Anything else is refused with examples."""
     with pytest.raises(OptionError, match=r"must be a time such as 45s, 30m, 6h or 2d"):
-        duration(text)
+        duration("--expires", text)

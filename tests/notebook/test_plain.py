@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from durable_nb.core.session import active_session
-from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.extension import extension_of
-from durable_nb.notebook.plain import PlainCells, digest_of
+from durable_nb.notebook.plain import digest_of
 
 DEFINE = "from durable_nb import step\n@step\ndef f(i):\n    return i * 10"
 
@@ -28,11 +27,22 @@ def test_a_plain_cell_is_a_scope(shell, notebook):
     assert (shell.user_ns["a"], shell.user_ns["b"]) == (30, 10)
 
 
-def test_a_step_cell_is_no_plain_cell(notebook):
-    """A ``%%step`` cell enters a pass of its own."""
-    cells = PlainCells()
-    cells.begin(notebook, Cell("\n%%step x\na = 1", "", 1, interactive=True))
-    assert cells.end(None) is None
+def test_a_step_cell_is_no_plain_cell(shell, notebook):
+    """A ``%%step`` cell enters the pass of its own scope only."""
+    shell.run_cell(DEFINE)
+    shell.run_cell("\n%%step x\na = f(1)")
+    (call,) = [head for head in notebook.session.heads if head.kind == "call"]
+    assert notebook.session.scope(call.scope_id).name == "x"
+    assert [scope.name for scope in notebook.session.scopes()] == ["", "x"]
+
+
+def test_a_cell_that_a_cell_runs_is_no_cell(shell, notebook):
+    """What ``%%capture`` runs belongs to the cell around it."""
+    shell.run_cell(DEFINE)
+    shell.run_cell("a = f(1)\nget_ipython().run_cell_magic('capture', '', 'b = f(2)')\nc = f(3)")
+    calls = [head for head in notebook.session.heads if head.kind == "call"]
+    assert [call.sequence for call in calls] == [1, 2, 3]
+    assert len({call.scope_id for call in calls}) == 1
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_a_step_is_found_by_name_or_id(file):
     assert saved_body(path, "load", "other") == "x = 1\ny = 2"
     assert saved_body(path, "", "b") == "z = 1"
     assert saved_body(path, "", "c") == "w = 1"
-    assert saved_body(path, "", "d") is None
+    assert saved_body(path, "", "d") == "print('%%step load')"  # a step of auto mode
     assert saved_body(path, "", "") is None
 
 
