@@ -118,6 +118,7 @@ class CallCapture:
             code_digest=call.reach,
             reason=call.reason,
             environment=environment(),
+            execution=session.execution.id,
             payload=payload,
             error=error,
             inputs=call.described,

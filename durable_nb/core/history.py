@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from durable_nb.core.call import step_key
+from durable_nb.core.executions import NO_SCOPE
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.session import active_session
 from durable_nb.core.table import html_table, plain_table
@@ -82,7 +83,8 @@ def list_workflows() -> Table[WorkflowInfo]:
     Raises:
         StoreError: no store is open.
     """
-    found = sorted(_session().executions.values(), key=lambda each: each.started_at)
+    known = (each for each in _session().executions.values() if each.scope_id != NO_SCOPE)
+    found = sorted(known, key=lambda each: each.started_at)
     return Table(
         WorkflowInfo(
             each.workflow_id,

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from durable_nb.core import executions
 from durable_nb.core.arrivals import Arrivals
 from durable_nb.core.clock import SystemClock
 from durable_nb.core.events import EventBus
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from durable_nb.core.clock import Clock
     from durable_nb.store.ledger import Ledger
-    from durable_nb.store.records import Record, ScopeKind, StepRecord
+    from durable_nb.store.records import ExecutionRecord, Record, ScopeKind, StepRecord
 
 
 class Cancellable(Protocol):
@@ -57,8 +58,9 @@ class Session:
         overlap: which calls run at the same time.
         cell_overlap: the same of cells, which calls run inside of.
         written: the files that recorded steps wrote.
-        heads: the steps of the ledger without their payloads, oldest first.
-        executions: the newest state of each execution of a workflow, by workflow id.
+        heads: the steps of the ledger that count, without their payloads, oldest first.
+        executions: the newest state of each execution of a workflow, by workflow id, and of those of the notebook.
+        execution: the execution of the notebook that goes on here.
         running: ids of the workflows that run in this process now.
         reasons: why calls run although calls of the same step are recorded.
         meet: told of clients that a call is given and that nobody knows yet; says whether one is known now.
@@ -74,6 +76,8 @@ class Session:
         bus: EventBus | None = None,
         namespace: dict[str, Any] | None = None,
         root: Path | None = None,
+        execution_id: str = "",
+        reuse: bool = False,
     ) -> None:
         self.ledger = ledger
         self.path = Path(ledger.path)
@@ -86,9 +90,11 @@ class Session:
         self.warn: Callable[[str], None] = _warn
         self.meet: Callable[[Iterable[object]], bool] = _meet
         self.closed = False
-        self.heads = ledger.step_heads()
-        self.attempts = OpenAttempts(ledger.attempts(), self.heads)
         self.executions = {each.workflow_id: each for each in ledger.executions()}
+        self.execution = executions.begin(self.executions.values(), execution_id, self.clock.now(), reuse=reuse)
+        self.heads = [each for each in ledger.step_heads() if self.execution.counts(each)]
+        attempts = (each for each in ledger.attempts() if each.at >= self.execution.started_at or reuse)
+        self.attempts = OpenAttempts(attempts, self.heads)
         self.running: set[str] = set()
         self.claiming = threading.Lock()
         self._scopes = {record.id: record for record in ledger.scopes()}
@@ -155,6 +161,22 @@ class Session:
             self._warned.add(topic)
         self.warn(message)
 
+    # -- the notebook's execution
+
+    def begin_execution(self) -> None:
+        """Record that the notebook's execution goes on, where it has an id and had not completed."""
+        if self.execution.id and not self.execution.completed:
+            self._save_execution(executions.running(self.execution))
+
+    def complete_execution(self) -> Future[None] | None:
+        """Record that the notebook's execution came to its end; None where nobody names executions."""
+        found = self.executions.get(executions.key_of(self.execution.id)) if self.execution.id else None
+        return self._save_execution(executions.completed(found, self.clock.now())) if found is not None else None
+
+    def _save_execution(self, record: ExecutionRecord) -> Future[None]:
+        self.executions[record.workflow_id] = record
+        return self.write(record)
+
     # -- scopes
 
     def scopes(self) -> list[ScopeRecord]:
@@ -218,10 +240,10 @@ class Session:
             index.forget(step_ids)
 
     def _read(self, record: ScopeRecord) -> ScopeIndex:
-        ledger = self.ledger
-        return ScopeIndex(
-            record, ledger.steps_of_scope(record.id), ledger.passes(record.id), ledger.pass_ends(record.id)
-        )
+        ledger, steps = self.ledger, self.ledger.steps_of_scope(record.id)
+        if record.kind != "workflow":  # whose executions have ids of their own
+            steps = [each for each in steps if self.execution.counts(each.head)]
+        return ScopeIndex(record, steps, ledger.passes(record.id), ledger.pass_ends(record.id))
 
     # -- life
 

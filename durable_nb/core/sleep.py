@@ -81,6 +81,7 @@ def _sleep(seconds: float) -> Generator[Operation, Any, None]:
         attempts=1,
         started_at=now,
         ended_at=now + seconds,
+        execution=session.execution.id,
     )
     scope_pass.executed += 1
     yield Commit(Transaction(session, (*scope_pass.begin_records(), record), partial(_committed, scope_pass, record)))

@@ -70,7 +70,7 @@ class CellBody:
         return cls.of(shell, tree.body, name, source)
 
     @classmethod
-    def of(cls, shell: InteractiveShell, nodes: list[ast.stmt], name: str, source: str) -> Self:
+    def of(cls, shell: InteractiveShell, nodes: list[ast.stmt], name: str, source: str) -> CellBody:
         """Compile the statements of a cell that IPython has transformed and parsed.
 
         Args:

@@ -184,6 +184,7 @@ class Capture:
             cell_id=step.cell.cell_id,
             reason=step.reason,
             environment=environment(),
+            execution=step.session.execution.id,
             inputs=tuple(step.input_records.values()),
             displays=step.tee.displays,
             **details,

@@ -31,7 +31,8 @@ class Checkpoints:
         self._rows: list[StepRecord] = []
         self._stored: dict[int, StoredStep] = {}
         for stored in session.ledger.steps_of_scope(NO_SCOPE):
-            self.add(stored)
+            if session.execution.counts(stored.head):
+                self.add(stored)
 
     def add(self, stored: StoredStep) -> None:
         """Take in a row that is committed."""

@@ -13,6 +13,7 @@ from durable_nb.core.history import Table
 from durable_nb.errors import OptionError
 from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
+from durable_nb.notebook.display import moment
 from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 from durable_nb.notebook.why_calls import call_names, why_called
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
-COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "auto")
+COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "auto", "execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class DurableMagics(Magics):
             %durable diff NAME [A B]      what its newest two checkpoints hold, compared; or numbers A and B
             %durable rerun NAME [--from]  run NAME again the next time its cell runs; --from: what follows it, too
             %durable forget NAME          remove the checkpoints of NAME
+            %durable execution [ID]       which execution goes on here; with ID, go on with that one, or begin it
             %durable auto on|off          make every cell a step; --only-slow TIME records those that take longer
 
         NAME is a step's name, or the beginning of one; a step without a name is shown by the start of its code's
@@ -79,6 +81,8 @@ class DurableMagics(Magics):
             return _why(notebook, *_arguments(words))
         if words[0] == "auto":
             return self._auto(words[1:])
+        if words[0] == "execution":
+            return self._execution(words[1:])
         command = self._commands.get(words[0])
         if command is None:
             raise UsageError(f"%durable {words[0]} is unknown; there are {', '.join(COMMANDS)} (see %durable?)")
@@ -89,6 +93,13 @@ class DurableMagics(Magics):
             self._extension.display.line(steer(self._extension, words))
         except OptionError as error:
             raise UsageError(str(error)) from None
+
+    def _execution(self, words: list[str]) -> None:
+        if len(words) > 1:
+            raise UsageError("%durable execution takes one id, e.g. %durable execution nightly-2026-11-22")
+        if words:
+            self._extension.execution_id = words[0]
+        self._extension.display.line(told(self._extension))
 
     def _rerun(self, request: _Request) -> None:
         names = [request.name]
@@ -191,3 +202,13 @@ def _downstream(notebook: Notebook, name: str) -> list[str]:
             found.append(each)
             bound |= {output.name for output in newest[each].outputs}
     return found
+
+
+def told(extension: DurableNB) -> str:
+    """Say which execution of the notebook goes on."""
+    notebook = extension.notebook
+    execution = notebook.session.execution if notebook is not None else None
+    if execution is None or not execution.id:
+        return "no execution is named: the notebook is one long execution, all checkpoints count"
+    state = "had completed and replays" if execution.completed else f"goes on since {moment(execution.started_at)}"
+    return f"execution {execution.id} {state}"

@@ -70,6 +70,12 @@ class DurableNB(Configurable):
     ).tag(config=True)
     auto = Bool(default_value=False, help="Whether every cell is a step, without %%step.").tag(config=True)
     only_slow_seconds = Float(0.0, min=0.0, help="In auto mode, record cells that take as long.").tag(config=True)
+    execution_id = Unicode(
+        "", help="Id of the execution that goes on here; empty: the notebook is one long execution."
+    ).tag(config=True)
+    reuse = Bool(default_value=False, help="Whether an execution with an id also uses checkpoints of others.").tag(
+        config=True
+    )
     enabled = Bool(default_value=True, help="Whether steps are recorded and replayed.").tag(config=True)
 
     def __init__(self, shell: InteractiveShell, live_views: Callable[[], Views]) -> None:
@@ -97,9 +103,11 @@ class DurableNB(Configurable):
         self.bus.subscribe(self.display.on_event)
         listen_without_store(self.bus)
         wait_without_store(self.clock)
+        self.execution_id = os.environ.get("DURABLE_NB_EXECUTION_ID", self.execution_id)
+        self.reuse = switched_on(os.environ, "DURABLE_NB_REUSE", default=self.reuse)
         self._open_store()
         self._register()
-        self.observe(self._reopen, names=["store", "notebook_file", "enabled"])
+        self.observe(self._reopen, names=["store", "notebook_file", "enabled", "execution_id", "reuse"])
         self.observe(self._resize_snapshots, names=["snapshot_mb"])
         self.observe(self._turn_auto, names=["auto"])
         self.auto = switched_on(os.environ, "DURABLE_NB_AUTO", default=self.auto)
@@ -154,7 +162,16 @@ class DurableNB(Configurable):
             self.display.line(str(error))
             return
         self.names_in_file = NamesInFile(file, name_on)
-        session = Session(ledger, clock=self.clock, bus=self.bus, namespace=self.shell.user_ns, root=root)
+        session = Session(
+            ledger,
+            clock=self.clock,
+            bus=self.bus,
+            namespace=self.shell.user_ns,
+            root=root,
+            execution_id=self.execution_id,
+            reuse=self.reuse,
+        )
+        session.begin_execution()
         session.warn = self._warn
         self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20, str(file or ""))
         self._greet(self.notebook)

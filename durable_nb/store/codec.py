@@ -158,6 +158,8 @@ def _encode_step(record: StepRecord, put_blob: Callable[[bytes], BlobRef]) -> Ro
         "reason": record.reason,
         "environment": record.environment,
     }
+    if record.execution:
+        head["execution"] = record.execution
     detail: dict[str, Any] = {}
     if record.inputs:
         detail["inputs"] = [asdict(item) for item in record.inputs]

@@ -129,6 +129,7 @@ class StepRecord:
         cell_id: the front end's id of the cell, where known.
         reason: why it ran rather than replayed, one line.
         environment: versions the payload was written under.
+        execution: id of the execution of the notebook that ran it; "" where nobody names executions.
         extra: what only the kind of step understands, JSON-able.
     """
 
@@ -150,6 +151,7 @@ class StepRecord:
     cell_id: str = ""
     reason: str = ""
     environment: str = ""
+    execution: str = ""
     payload: Payload | None = None
     error: ErrorRecord | None = None
     inputs: tuple[InputRecord, ...] = ()
@@ -243,11 +245,11 @@ class ExecutionRecord:
 
     Attributes:
         workflow_id: unique name of the execution.
-        name: the workflow's name.
+        name: the workflow's name; "" of the notebook itself.
         arguments_key: 16 bytes; fingerprint of the arguments.
         code_digest: hex digest of the workflow's code.
         status: ``running``, ``success`` or ``error``.
-        scope_id: the scope that holds its steps.
+        scope_id: the scope that holds its steps; 0 of the notebook itself, whose cells have scopes of their own.
         payload: its result. error: what it failed with.
         parent_id: the workflow id it was called from, or "".
     """
