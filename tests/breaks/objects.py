@@ -136,7 +136,6 @@ def sharing_between_names(_):
     3,
     "values.walk:Walk._repeats",
     *tests_of("kernel", EDITS, "an_edit_that_matters[alias_inside]"),
-    "tests/property/test_resume.py::test_a_notebook_is_edited_while_no_kernel_runs",
 )
 def sharing_inside(repeats):
     """Which objects a value has twice is no part of its fingerprint."""
