@@ -133,10 +133,10 @@ def missing_names(_):
 # -- row 17
 
 
-@breaks(17, "errors:DecodeError", *tests_of("kernel", VALUES, "row_1_outputs[none]"))
+@breaks(17, "notebook.cell_step:DecodeError", *tests_of("kernel", VALUES, "row_1_outputs[none]"))
 def unloadable(_):
-    """What goes wrong in loading a checkpoint reaches the user's cell."""
-    return type("Uncaught", (BaseException,), {})
+    """A checkpoint that cannot be loaded is taken for a defect of the extension's."""
+    return type("Never", (Exception,), {})
 
 
 @breaks(17, "store.reader:LedgerReader.trusted", *tests_of("kernel", DEATHS, "row_17_damaged_checkpoints[row]"))

@@ -90,7 +90,10 @@ def test_a_thread_that_has_only_just_started(bare):
     stop = threading.Event()
     bare.user_ns["threading"] = threading
     bare.run_cell("def work():\n    pass\nclass Own(threading.Thread):\n    def run(self):\n        pass")
-    threads = [threading.Thread(target=bare.user_ns["work"], name="late"), bare.user_ns["Own"](name="late")]
+    threads = [
+        threading.Thread(target=bare.user_ns["work"], name="late", daemon=True),
+        bare.user_ns["Own"](name="late", daemon=True),
+    ]
     for thread in threads:
         thread.run = stop.wait
         thread.start()
