@@ -14,7 +14,7 @@ from durable_nb.values.code import CodeFacts, function_facts
 from durable_nb.values.graph import Graph, position_path
 from durable_nb.values.hashing import value_digest
 from durable_nb.values.imports import imported
-from durable_nb.values.kinds import class_name
+from durable_nb.values.kinds import CONTAINERS, class_name
 from durable_nb.values.modules import is_local
 from durable_nb.values.provenance import provenance_of
 from durable_nb.values.reduce import Reducer
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["Fingerprints", "Graph", "Opaque", "fingerprint", "fingerprint_roots", "graph_of", "hidden_graph"]
 
 _LONGEST_TEXT: Final = 64 * 1024
+_MOST_TEXTS: Final = 1000
+_CALLED: Final = re.compile(r"@([^\W\d]\w*)")
 # What IPython keeps in the notebook's namespace for itself: no text that names them means them.
 _SHELL_NAMES: Final = re.compile(r"_+$|_i*\d*$|_[oid]h$|In$|Out$|exit$|quit$|get_ipython$|open$|display$")
 
@@ -138,6 +140,7 @@ class _Closure:
         level: dict[str, object] = dict(roots)
         while level:
             texts = [level[name] for name in sorted(level) if type(level[name]) is str]
+            texts += [name for value in level.values() for name in _called_in(value)]
             for name in sorted(level):
                 self._add(name, level[name])
             reached = dict(self._read_globals())
@@ -231,6 +234,14 @@ class _Closure:
         for word in sorted(words):
             if word in self._namespace and not _SHELL_NAMES.match(word):
                 yield word, self._namespace[word]
+
+
+def _called_in(value: object) -> list[str]:
+    """Return the names that texts in a container call with an ``@``, as queries do; other words are mere data."""
+    if type(value) not in CONTAINERS or len(value) > _MOST_TEXTS:  # type: ignore[arg-type]
+        return []
+    items: Any = value.values() if type(value) is dict else value
+    return [name for each in items if type(each) is str and "@" in each for name in _CALLED.findall(each)]
 
 
 def _digest(value: object, walk: Walk) -> bytes | CannotReduceError:

@@ -149,6 +149,11 @@ RUNS = {
         "k = 2\na = pd.DataFrame({'x': [1, 2, 3]})",
         "len(a.query('x > @k'))",
     ),
+    "in_queries": (
+        "k, asked = 1, ['x > @k', 'x < 9']\na = pd.DataFrame({'x': [1, 2, 3]})",
+        "k, asked = 2, ['x > @k', 'x < 9']\na = pd.DataFrame({'x': [1, 2, 3]})",
+        "len(a.query(' and '.join(asked)))",
+    ),
     "in_eval_of_declared": ("k = 1", "k = 2", " --inputs k\nr_{0} = eval('k')"),
     "by_global_statement": (
         "k = 1\ndef f():\n    global k\n    return k",
