@@ -25,7 +25,7 @@ def read() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in loggers:
         if isinstance(each, logging.Logger):
-            handlers = tuple(map(_description, each.handlers)) if _is_own(each.name) else ()
+            handlers = tuple(map(_description, each.handlers)) if each.handlers and _is_own(each.name) else ()
             state = (each.level, each.propagate, each.disabled, handlers)
             if state != _NEW:
                 found[each.name] = state

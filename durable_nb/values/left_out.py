@@ -6,6 +6,7 @@ A compiled class whose subclass is written in Python, as KDTree is, takes any at
 from __future__ import annotations
 
 import copyreg
+import functools
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,12 +31,20 @@ def own_names(kind: type) -> frozenset[str] | None:
     Returns:
         None where nothing is left out, or a class of the user's own decides what is.
     """
+    return _own_names(kind) if is_local(class_name(kind)[0]) else _own_names_of_package(kind)
+
+
+def _own_names(kind: type) -> frozenset[str] | None:
     mro = type.__dict__["__mro__"].__get__(kind)
     decides = next(base for base in mro if not class_dict(base).keys().isdisjoint(_DECIDE))
     local = [base for base in mro if is_local(class_name(base)[0])]
     if class_name(decides)[0] in _CARRYING or decides in local or not any("__dict__" in class_dict(b) for b in mro):
         return None
     return frozenset(name for base in mro if base not in local for name in _mentioned(base))
+
+
+# Classes of packages stay; those of a notebook come and go, and may have any metaclass.
+_own_names_of_package = functools.lru_cache(maxsize=1024)(_own_names)
 
 
 def _mentioned(kind: type) -> Iterator[str]:
