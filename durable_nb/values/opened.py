@@ -81,9 +81,10 @@ class OpenedFiles:
 
     def close(self) -> None:
         """Look no more."""
-        if self._queue >= 0:
-            os.close(self._queue)
-        self._queue = _CLOSED
+        with self._lock:  # calls in other threads may look just now
+            if self._queue >= 0:
+                os.close(self._queue)
+            self._queue = _CLOSED
 
     def _open(self) -> None:
         libc = _libc()
