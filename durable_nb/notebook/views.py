@@ -27,15 +27,6 @@ class Clicks(Protocol):
         """Let messages of a comm be handled while the main thread runs a cell."""
 
 
-class NoClicks:
-    """Clicks are not heard before the cell has ended."""
-
-    works = False
-
-    def unpin(self, comm: Any) -> None:
-        """There is nothing to do."""
-
-
 class Panel(Protocol):
     """A live view of a cell's activity, inside of a display that shows text where it cannot be.
 

@@ -1,11 +1,10 @@
-"""A Jupyter server, a Chromium, and notebooks that retry, for the tests in here."""
+"""A Jupyter server, and notebooks that retry, for the tests in here."""
 
 from __future__ import annotations
 
 import os
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -14,7 +13,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # docs/pictures drives the same pages
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 
-from pages import NO_CHROMIUM, NotebookPage, Server, chromium, find_chromium, wait_until
+from needed import needed_browser
+from pages import NotebookPage, Server, wait_until
 from scenes import hits, prepare
 
 OLD_PYTHON = Path(__file__).parents[2] / ".venv-ipykernel6" / "bin" / "python"
@@ -101,14 +101,8 @@ class RetryPage(NotebookPage):
 
 @pytest.fixture(scope="module")
 def browser():
-    """A headless Chromium; of this module alone, since playwright keeps an event loop running in its thread."""
-    missing = [name for name in ("playwright", "jupyterlab", "notebook") if find_spec(name) is None]
-    if missing:
-        pytest.fail(f"not installed: {', '.join(missing)}: run .ci/setup lab pictures browsers", pytrace=False)
-    path = find_chromium()
-    if path is None:
-        pytest.fail(NO_CHROMIUM, pytrace=False)
-    with chromium(path) as started:
+    """A headless Chromium."""
+    with needed_browser() as started:
         yield started
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 import pytest
 
 from durable_nb.core.events import StepEvent
+from durable_nb.notebook.clicks import Clicks
 from durable_nb.notebook.display import Display
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.monitor import Surroundings
 from durable_nb.notebook.spans import moment, size, span
-from durable_nb.notebook.views import NoClicks
 from durable_nb.testing import FakeClock
 
 
@@ -70,7 +70,8 @@ def test_moments_are_absolute():
 @pytest.fixture
 def told(make_shell, capfd):
     """Tell a display of events and return the lines that came of them."""
-    display = Display(Surroundings(make_shell(load=False), FakeClock(), Screen(), None, NoClicks()))
+    shell = make_shell(load=False)
+    display = Display(Surroundings(shell, FakeClock(), Screen(), None, Clicks(shell)))
 
     def tell(*events):
         for event in events:
