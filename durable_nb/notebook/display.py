@@ -32,7 +32,7 @@ class Display:
 
     def line(self, text: str) -> Line:
         """Say one line."""
-        self._around.screen.clear()
+        self._around.screen.make_way()
         return say(self._around.shell, f"{MARK} {text}")
 
     def cell_began(self, cell: Cell) -> None:

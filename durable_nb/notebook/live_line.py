@@ -73,6 +73,7 @@ class Screen:
         with self._lock:
             if not self._undo:
                 return
+            self._flush()
             before = _CLEAR if self._live else ("" if self._at_line_start else "\n")
             width = shutil.get_terminal_size().columns - 1
             cut = text if len(text) <= width else text[: width - 1] + "…"
@@ -85,6 +86,20 @@ class Screen:
             if self._live:
                 self._live, self._at_line_start = False, True
                 self._write(_CLEAR)
+
+    def make_way(self) -> None:
+        """Take the live line away, and begin a new line for what follows."""
+        with self._lock:
+            self.clear()
+            self._flush()
+            if self._undo and not self._at_line_start:
+                self._at_line_start = True
+                self._write("\n")
+
+    def _flush(self) -> None:
+        """Let what was written before come first: the streams have buffers of their own."""
+        for stream, _ in self._undo:
+            stream.flush()
 
     def _write(self, text: str) -> None:
         stream, write = self._undo[-1]

@@ -132,14 +132,18 @@ class Monitor:
         with self._lock, watched_by(()):  # what a widget's code reads is nothing that a step depends on
             if self._over:
                 return
+            self._counting = self._counting or self._goes_on(at)
             picture = self._picture(at)
-            self._counting = self._counting or (picture.calls.made > 1 and picture.calls.seconds >= LONG_SECONDS)
             if not picture.rows and not self._counting:
                 return
             self._shown_at = at
             self._render(picture)
-            if isinstance(self._line, LiveLine) and picture.retrying:
+            if isinstance(self._line, LiveLine) and any(each.deadline - at > 1.0 for each in picture.rows):
                 self._pace.within(1.0)  # its countdown
+
+    def _goes_on(self, at: float) -> bool:
+        """Say whether there are several calls and they take long."""
+        return self._activity.calls_made > 1 and at - self._activity.first_at >= LONG_SECONDS
 
     def _picture(self, at: float) -> Picture:
         return self._activity.picture(at, self._total() if self._counting else None)
@@ -185,7 +189,8 @@ class Monitor:
         """Add a line about a failed attempt; about progress only now and then."""
         waiting = [each for each in picture.rows if each.state == "waiting"]
         if waiting:
-            text = run_text(max(waiting, key=lambda row: row.changed_at), picture.at)
+            newest = max(waiting, key=lambda row: row.changed_at)
+            text = run_text(newest, newest.changed_at)
         elif self._counting and picture.at - self._saved_at >= LOGGED_SECONDS:
             text = progress_text(picture.calls)
         else:
@@ -234,7 +239,7 @@ class Monitor:
         picture = self._activity.picture(self._at)
         text = final_text(picture, how, counting=self._counting, replayed_note=replayed_note)
         if isinstance(self._line, LiveLine):
-            self._around.screen.clear()
+            self._around.screen.make_way()
             say(self._around.shell, f"{MARK} {text}")
         else:
             self._line.update(f"{MARK} {text}")

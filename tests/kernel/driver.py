@@ -35,12 +35,14 @@ class Result:
     Attributes:
         outputs: as a saved notebook has them: streams joined, clears and updates applied.
         messages: the output messages as they came, as (type, content).
+        comms: the messages of comms as they came, as (type, content).
         execution_count: of the reply; None when the kernel died.
         status: ``ok``, ``error``, ``aborted``, or ``died``.
     """
 
     outputs: list[dict[str, Any]] = field(default_factory=list)
     messages: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    comms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     execution_count: int | None = None
     status: str = "died"
     seconds: float = 0.0
@@ -247,6 +249,8 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status":
                 running.idle = content["execution_state"] == "idle"
+            elif kind.startswith("comm_"):
+                running.result.comms.append((kind, content))
             elif kind in _OUTPUTS | _CHANGES:
                 self.page.show(running.result, kind, content, running.pending)
 

@@ -85,3 +85,50 @@ def test_commands_and_errors_are_text(sessions):
     assert "ZeroDivisionError: division by zero" in fails
     assert "durable_nb" not in fails
     assert "↻ retried: attempt 1 of 2 failed (OSError: busy); next in 10 ms" in retried
+
+
+_CLEAR = "\r\x1b[2K"
+
+
+def left_on_screen(shown):
+    """Return what a terminal shows in the end of lines that were drawn over."""
+    return [line.rpartition(_CLEAR)[2] for line in shown.split("\n") if line.rpartition(_CLEAR)[2]]
+
+
+def test_retries_change_in_place(start_terminal, tmp_path):
+    """While it waits, one line counts down, about once a second; it makes way for what the step prints."""
+    prepare(tmp_path)
+    terminal = start_terminal()
+    for cell in CELLS[:2]:
+        terminal.run(cell)
+    shown = terminal.run(
+        "%%step slow --max-attempts 3 --interval-seconds 3 --backoff-rate 1\n"
+        "print('no newline', end='')\nif tally.nth('slow') < 3:\n    raise OSError('busy')"
+    )
+    begin = "↻ slow: attempt 1 of 3 failed (OSError: busy); next in "
+    waits = [
+        float(each[len(begin) :].split()[0]) for each in shown.replace("\n", _CLEAR).split(_CLEAR) if begin in each
+    ]
+    assert 2.9 < waits[0] <= 3.0
+    assert 3 <= len(waits) <= 5
+    assert sorted(waits, reverse=True) == waits
+    screen = left_on_screen(shown)
+    assert screen[:3] == ["no newline", "no newline", "no newline"]
+    assert len(screen) == 4
+    assert screen[3].startswith("↻ slow: succeeded at attempt 3 of 3 after 2 failed (OSError ×2) · waited 6.")
+    assert terminal.run("print('after')") == "after"
+
+
+def test_progress_changes_in_place(start_terminal, tmp_path):
+    """A long loop has a live line below what it prints."""
+    prepare(tmp_path)
+    terminal = start_terminal()
+    for cell in CELLS[:2]:
+        terminal.run(cell)
+    terminal.run("import time")
+    terminal.run("@step\ndef slow(n):\n    time.sleep(0.1)\n    return n\n")
+    shown = terminal.run("for n in range(40):\n    print(slow(n))\n")
+    assert "of 40 calls: " in shown
+    screen = left_on_screen(shown)
+    assert screen[:-1] == [str(n) for n in range(40)]
+    assert screen[-1].startswith("↻ 40 calls: 40 done · ")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from durable_nb.notebook.extension import extension_of
 from durable_nb.notebook.failures import MOST_CHARACTERS, describe
 
+FAILING = "%%step --max-attempts 2 --interval-seconds 0\n"
+
 
 def fails(shell, code):
     """Run a cell in which a step fails; returns its first failed attempt, described when it is told of."""
@@ -22,9 +24,7 @@ def fails(shell, code):
 
 def test_a_cell(shell):
     """Frames begin in the cell, named as IPython names it."""
-    text = fails(
-        shell, "%%step --max-attempts 2 --interval-seconds 0\ndef inner():\n    raise ValueError('no')\ninner()"
-    )
+    text = fails(shell, FAILING + "def inner():\n    raise ValueError('no')\ninner()")
     assert text.splitlines() == [
         "Cell In[2], line 4",
         "    inner()",
@@ -48,14 +48,13 @@ def test_a_call(shell):
 
 def test_causes(shell):
     """What an error came of is named after it, each in a line."""
-    body = "try:\n    1 / 0\nexcept Exception as error:\n    raise KeyError('k') from error"
-    code = f"%%step --max-attempts 2 --interval-seconds 0\n{body}"
+    code = FAILING + "try:\n    1 / 0\nexcept Exception as error:\n    raise KeyError('k') from error"
     assert fails(shell, code).splitlines()[-2:] == ["KeyError: 'k'", "from ZeroDivisionError: division by zero"]
 
 
 def test_bounds(shell):
     """A deep recursion is not a long text."""
-    text = fails(shell, "%%step --max-attempts 2 --interval-seconds 0\ndef deep(n):\n    return deep(n + 1)\ndeep(0)")
+    text = fails(shell, FAILING + "def deep(n):\n    return deep(n + 1)\ndeep(0)")
     assert len(text) <= MOST_CHARACTERS
     assert text.splitlines()[-1].startswith("RecursionError")
 
