@@ -73,6 +73,7 @@ class CellStep(CellRun):
         self.name = options.name or code.digest.hex()[:LABEL_LENGTH]
         self.reason = "--rerun was given" if options.rerun else ""
         self.unrecordable = ""
+        self.key = b""
         self.started_at = 0.0
         self.inputs = NO_INPUTS
         self.input_records: dict[str, InputRecord] = {}
@@ -238,6 +239,7 @@ class CellStep(CellRun):
 
     def give_up(self, why: str) -> None:
         """Say that the cell is not checkpointed, and why."""
+        self.attempt_log().close()  # no row tells that the step ended: its attempts must not count for the next run
         self.unrecordable = self.notebook.unrecorded[self.name] = why
         self.announce("unrecorded", reason=why)
 

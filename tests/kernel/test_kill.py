@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from driver import PATIENCE_SECONDS
 from scenes import hits, kernel_in, ready, replayed, run, shown
@@ -102,6 +104,23 @@ def test_attempts_go_on_after_a_death(tmp_path):
         assert ended.error_name == "MaxStepRetriesExceeded"
         kernel.run(cell, "five")
         assert hits(tmp_path)["five"] == 10
+
+
+def test_attempts_of_an_unrecorded_run_are_over(tmp_path):
+    """A step that ended without a row begins at attempt 1 the next time, and is not taken for one that died."""
+    cell = (
+        "%%step odd --max-attempts 3 --interval-seconds 0.01\n"
+        "from durable_nb import register\nfrom pathlib import Path\n"
+        "with open('odd_tries', 'a') as tries: tries.write('.')\n"
+        "if Path('odd_tries').stat().st_size == 1: raise OSError('busy')\n"
+        "register(complex, stateless=True)"
+    )
+    with kernel_in(tmp_path) as kernel:
+        assert any("odd was not checkpointed" in line for line in kernel.run(cell, "odd").own_lines)
+        assert (tmp_path / "odd_tries").read_text() == ".."
+        assert not [line for line in kernel.run(cell, "odd").own_lines if "goes on" in line]
+        kernel.run("%unload_ext durable_nb", "unload")
+    assert json.loads((tmp_path / ".durable_nb/notebook.json").read_text())["attempts"] == []
 
 
 CLOCK = (
