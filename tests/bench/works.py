@@ -246,6 +246,22 @@ def imports(repeat: int):
     return rows
 
 
+def command_line(repeat: int):
+    """How long the command line takes from its start to its end, as a person waits for it."""
+    row = Row("durable-nb --help", Budget(limit=150e-3), "python -c pass")
+    program = [str(Path(sys.executable).with_name("durable-nb")), "--help"]
+    for _ in range(repeat):
+        row.add(partial(whole_process, [sys.executable, "-c", "pass"]), partial(whole_process, program))
+    return [row]
+
+
+def whole_process(command: list[str]) -> float:
+    """Return the seconds from a command's start to its end."""
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
 def memory(repeat: int, size: int):
     """Peak memory beyond the value itself while it is saved."""
     save = "import baseline, pathlib; baseline.pickle_save(value, pathlib.Path('plain.pickle'))"
@@ -291,6 +307,7 @@ WORKS: dict[str, Callable[[bool], list[Row]]] = {
     "calls": lambda quick: calls(2 if quick else 5, 200),
     "concurrent": lambda quick: concurrent(2 if quick else 5, 1000),
     "imports": lambda quick: imports(3 if quick else 9),
+    "command-line": lambda quick: command_line(5 if quick else 15),
     "memory": lambda quick: memory(1 if quick else 3, 12_500_000 if quick else 64_000_000),
 }
 # fmt: on
