@@ -276,7 +276,8 @@ def _as_path(value: object) -> str | None:
     text = os.fspath(value)
     if not isinstance(text, str) or not 0 < len(text) < _MAX_PATH:
         return None
-    if "\n" in text or "\0" in text or "://" in text:
+    # A lone * is a marker of a plot or a product, hardly ever everything there is in the current folder.
+    if "\n" in text or "\0" in text or "://" in text or not text.strip("*?"):
         return None
     return os.path.abspath(os.path.expanduser(text))
 

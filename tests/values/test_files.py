@@ -314,7 +314,8 @@ def test_named_files(folder, tmp_path_factory):
     other.write_text("")
     values = [
         "data.csv", Path("sub"), "sub/*.csv", str(other), "nope.csv", "hello world", "", 3, None,
-        "a\nb", "https://x/data.csv", "\0", "x" * 5000, ".", str(folder), str(folder.parent), b"data.csv",
+        "a\nb", "https://x/data.csv", "\0", "x" * 5000, ".", "*", "**", "?",
+        str(folder), str(folder.parent), b"data.csv",
     ]  # fmt: skip
     assert named_files(values, folder) == (
         ("data.csv", "file"),
