@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import queue
 import re
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -224,6 +226,23 @@ class Kernel:
         self.wait_for(running, when)
         self.kill()
         return running.result
+
+    def run_for(self, code: str, seconds: float, cell_id: str | None = None) -> None:
+        """Run a cell, and kill the kernel with SIGKILL some seconds after it was sent, be it done by then or not."""
+        self.start(code, cell_id)
+        threading.Timer(seconds, os.kill, (self.pid, signal.SIGKILL)).start()
+        self._manager.provisioner.process.wait(seconds + PATIENCE_SECONDS)
+        self.client.stop_channels()
+
+    def ask(self, expression: str) -> str:
+        """Return the text of an expression's value, asked by a silent request, which no notebook sees."""
+        request = self.client.execute("", silent=True, store_history=False, user_expressions={"it": expression})
+        reply = _reply(self.client.get_shell_msg, request, PATIENCE_SECONDS)
+        answer = reply["content"]["user_expressions"]["it"]
+        if answer["status"] != "ok":
+            raise RuntimeError(f"{expression}: {answer}")
+        text = answer["data"]["text/plain"]
+        return ast.literal_eval(text) if text.startswith(("'", '"')) else text
 
     def run_and_interrupt(self, code: str, when: str | Path, cell_id: str | None = None) -> Result:
         """Run a cell, and press ■ at a text or a file; ``seconds`` counts from there."""

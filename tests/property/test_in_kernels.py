@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import sys
@@ -28,18 +27,18 @@ class KernelShell:
 
     def __init__(self, folder):
         self._kernel = Kernel(folder, {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[2]}"})
-        self._ask(_WATCH)
+        self._kernel.ask(_WATCH)
         assert self._kernel.run("%load_ext durable_nb", "load").status == "ok"
 
     def run(self, code, cell_id, mentions=()):
         """Run a cell."""
         look = f"{_WATCH}.look(get_ipython(), {sorted(mentions)})"
-        before, _, ticks = json.loads(self._ask(look))
+        before, _, ticks = json.loads(self._kernel.ask(look))
         try:
             result = self._kernel.run(code, cell_id)
         except RuntimeError as error:
             raise Died from error
-        _, notebook, ticks_after = json.loads(self._ask(look))
+        _, notebook, ticks_after = json.loads(self._kernel.ask(look))
         errors = [f"{each['ename']}: {each['evalue']}" for each in result.foreign if each["output_type"] == "error"]
         return Shown(
             text="".join(each.get("text") or each.get("data", {}).get("text/plain", "") for each in result.foreign),
@@ -53,22 +52,11 @@ class KernelShell:
 
     def die_at(self, point):
         """Let the next step that gets to ``point`` kill the kernel."""
-        self._ask(f"{_WATCH}.die_at({point!r})")
+        self._kernel.ask(f"{_WATCH}.die_at({point!r})")
 
     def kill(self):
         """SIGKILL it, if it lives."""
         self._kernel.close()
-
-    def _ask(self, expression):
-        client = self._kernel.client
-        request = client.execute("", silent=True, store_history=False, user_expressions={"it": expression})
-        reply = client.get_shell_msg(timeout=60)
-        while reply["parent_header"].get("msg_id") != request:
-            reply = client.get_shell_msg(timeout=60)
-        answer = reply["content"]["user_expressions"]["it"]
-        assert answer["status"] == "ok", answer
-        text = answer["data"]["text/plain"]
-        return ast.literal_eval(text) if text.startswith(("'", '"')) else text
 
 
 def test_a_real_kernel_dies_in_an_edited_cell(servers):

@@ -1,0 +1,261 @@
+"""Runs a notebook plainly, and with every cell a step in kernels that are killed; tells whether it came to the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+import psutil
+from cells import as_plain, as_step, is_step
+from compare import Seen, first_difference, own, shown
+from driver import ROOT, Kernel, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+INSTANTS = 3
+PATIENCE_SECONDS = 900.0
+MOST_OVERHEAD = 0.25
+"""Beyond it the times are taken once more: of a busy machine the better time of two is nearer to the truth."""
+_SETUP = "__import__('probe').begin()"
+_REPLAYED = "↻ replayed "
+_WHY = re.compile(r"was not checkpointed and will run again: (.*)|↻ running \S+ again: (.*)")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A point at which a kernel is killed: in a cell, some seconds after it began; or before it, where that is None."""
+
+    cell: int
+    seconds: float | None = None
+
+
+@dataclass
+class Played:
+    """One run of all cells in one kernel, or of those before it was killed."""
+
+    results: list[Result] = field(default_factory=list)
+    left: dict[str, str] | None = None
+    cpu_seconds: float = 0.0
+    stored_bytes: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long the cells took."""
+        return sum(each.seconds for each in self.results)
+
+    @property
+    def seen(self) -> Seen:
+        """What is compared."""
+        return Seen([shown(each) for each in self.results], self.left)
+
+
+@dataclass
+class Report:
+    """What became of one notebook.
+
+    Attributes:
+        difference: the first one, and in which run; "" where all runs came to the same.
+        cells: how many code cells it has.
+        steps: how many of them are steps.
+        replayed: how many of these replay once all have run.
+        why: of those that do not, cell -> what the lines say.
+        own: outputs and names in which plain runs differ themselves.
+        kills: where kernels were killed.
+    """
+
+    name: str
+    cells: int
+    steps: int
+    difference: str = ""
+    replayed: int = 0
+    why: dict[int, str] = field(default_factory=dict)
+    own: tuple[int, list[str]] = (0, [])
+    kills: list[Kill] = field(default_factory=list)
+    plain_seconds: float = 0.0
+    durable_seconds: float = 0.0
+    replay_seconds: float = 0.0
+    plain_cpu: float = 0.0
+    durable_cpu: float = 0.0
+    stored_bytes: int = 0
+
+    @property
+    def overhead(self) -> float:
+        """What the steps cost, as a part of the plain run."""
+        return self.durable_seconds / self.plain_seconds - 1
+
+
+class Harness:
+    """Compares runs of one notebook, each in a folder of its own.
+
+    Args:
+        folder: for all of them.
+        name: of the notebook.
+        cells: its code.
+    """
+
+    def __init__(self, folder: Path, name: str, cells: list[str]) -> None:
+        self._folder = folder
+        self._cells = cells
+        self._plain: list[Played] = []
+        self._unlike: list[str] = []
+        self.report = Report(name, len(cells), sum(map(is_step, cells)))
+
+    def run(self, *, every_boundary: bool) -> Report:
+        """Run it all, until something differs."""
+        report = self.report
+        self._run_plainly_twice()
+        whole, replay = self._run_durably("whole", [Kill(len(self._cells))])
+        self._measure(whole, replay)
+        if report.overhead > MOST_OVERHEAD:
+            self._run_plainly_again()
+            self._measure(self._run_durably("whole-again", [])[0], replay)
+        self._compare("with steps", whole)
+        self._compare("replayed", replay)
+        report.kills = self._boundaries() if every_boundary else self._instants(whole)
+        if not report.difference:
+            for kill, played in zip([*report.kills, None], self._run_durably("killed", report.kills), strict=True):
+                self._compare(f"up to {kill}" if kill else "resumed", played)
+        report.own = own([each.seen for each in self._plain])[0], self._unlike
+        return report
+
+    def _run_plainly_twice(self) -> None:
+        """Run it plainly; what differs is the notebook's own, and is no part of what the names are together."""
+        with self._kernel("plain-1") as first, self._kernel("plain-2") as second:
+            self._plain = [_play(each, "pass", map(as_plain, self._cells)) for each in (first, second)]
+            for each in self._plain:
+                _check_ran(self.report.name, each)
+            one, other = (_left(each, ()) for each in (first, second))
+            self._unlike = sorted(each for each in {*one, *other} if one.get(each) != other.get(each))
+            for kernel, played in zip((first, second), self._plain, strict=True):
+                played.left = _left(kernel, self._unlike)
+
+    def _run_plainly_again(self) -> None:
+        with self._kernel(f"plain-{len(self._plain) + 1}") as kernel:
+            played = _play(kernel, "pass", map(as_plain, self._cells))
+            played.left = _left(kernel, self._unlike)
+            self._plain.append(played)
+
+    def _run_durably(self, name: str, kills: list[Kill]) -> list[Played]:
+        """Run it with steps, in one more kernel than there are kills; all of them share a store."""
+        runs = []
+        with self._kernel(name) as kernel:
+            for kill in [*kills, None]:
+                if runs:
+                    kernel.restart()
+                played = _play(kernel, "%load_ext durable_nb", map(as_step, self._cells), kill)
+                runs.append(played)
+                if kill is None or kill.cell >= len(self._cells):
+                    played.left = _left(kernel, self._unlike)
+                played.stored_bytes = _size(kernel.folder / ".durable_nb")
+        return runs
+
+    def _boundaries(self) -> list[Kill]:
+        return [Kill(number) for number in range(1, len(self._cells))]
+
+    def _instants(self, whole: Played) -> list[Kill]:
+        """Choose instants at random over the time that the run with steps took; by the name, so always the same."""
+        choose = random.Random(self.report.name)
+        return [_at(whole, part) for part in sorted(choose.random() for _ in range(INSTANTS))]
+
+    def _compare(self, run: str, played: Played) -> None:
+        """Note the first difference; whatever one more plain run does not have either is no difference."""
+        if self.report.difference:
+            return
+        for more in (True, False):
+            found = first_difference(played.seen, [each.seen for each in self._plain])
+            if not found or not more:
+                break
+            self._run_plainly_again()
+        self.report.difference = f"{run}: {found}" if found else ""
+
+    def _measure(self, whole: Played, replay: Played) -> None:
+        report, plain = self.report, min(self._plain, key=lambda each: each.seconds)
+        report.plain_seconds, report.plain_cpu = plain.seconds, min(each.cpu_seconds for each in self._plain)
+        if not report.durable_seconds or whole.seconds < report.durable_seconds:
+            report.durable_seconds, report.durable_cpu = whole.seconds, whole.cpu_seconds
+        report.replay_seconds, report.stored_bytes = replay.seconds, whole.stored_bytes
+        report.replayed = sum(_replays(each) for each in replay.results)
+        report.why = {
+            number: why
+            for number, (first, again) in enumerate(zip(whole.results, replay.results, strict=False))
+            if is_step(self._cells[number]) and not _replays(again)
+            for why in [_why(first) or _why(again) or "nothing is said"]
+        }
+
+    @contextmanager
+    def _kernel(self, name: str) -> Iterator[Kernel]:
+        folder = self._folder / name
+        folder.mkdir(parents=True)
+        cells = [nbformat.v4.new_code_cell(each, id=f"cell-{number}") for number, each in enumerate(self._cells)]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebook.ipynb")
+        kernel = Kernel(folder, {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE)))})
+        try:
+            yield kernel
+        finally:
+            kernel.close()
+
+
+def _play(kernel: Kernel, first: str, cells: Iterator[str], kill: Kill | None = None) -> Played:
+    """Run cells in a fresh kernel until they are done, or the kernel is killed in one or before one."""
+    played = Played()
+    kernel.ask(_SETUP)
+    loaded = kernel.run(first, "first")
+    if loaded.status != "ok":
+        raise ValueError(loaded.error)
+    before = _cpu(kernel)
+    for number, cell in enumerate(cells):
+        if kill is not None and kill.cell == number:
+            if kill.seconds is not None:
+                kernel.run_for(cell, kill.seconds, f"cell-{number}")
+            break
+        played.results.append(kernel.run(cell, f"cell-{number}", timeout=PATIENCE_SECONDS))
+    else:
+        played.cpu_seconds = _cpu(kernel) - before
+    return played
+
+
+def _check_ran(name: str, played: Played) -> None:
+    """A notebook that does not run is none for the corpus."""
+    for number, result in enumerate(played.results):
+        if result.status != "ok":
+            raise ValueError(f"{name}: cell {number} fails when it is run plainly:\n{result.error}")
+
+
+def _left(kernel: Kernel, unlike) -> dict[str, str]:
+    return json.loads(kernel.ask(f"__import__('probe').left({list(unlike)!r})"))
+
+
+def _cpu(kernel: Kernel) -> float:
+    times = psutil.Process(kernel.pid).cpu_times()
+    return times.user + times.system
+
+
+def _at(whole: Played, part: float) -> Kill:
+    rest = part * whole.seconds
+    for number, result in enumerate(whole.results):
+        if rest < result.seconds:
+            break
+        rest -= result.seconds
+    return Kill(number, round(rest, 3))
+
+
+def _size(folder: Path) -> int:
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def _replays(result: Result) -> bool:
+    return any(each.startswith(_REPLAYED) for each in result.own_lines)
+
+
+def _why(result: Result) -> str:
+    found = [each for line in result.own_lines for each in _WHY.finditer(line)]
+    return (found[0][1] or found[0][2]) if found else ""

@@ -1,0 +1,119 @@
+"""Runs the corpus, or the notebooks that are named, and prints a table: ``run.py [--json FILE] [NAME or FILE ...]``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "kernel")]
+
+from cells import cells_of  # noqa: E402 - found only now
+from harness import Harness  # noqa: E402
+from sources import text_of  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness import Report
+
+_ROW = "{:<48} {:>5} {:>9} {:>4} {:>8} {:>8} {:>8} {:>7} {:>7} {:>9}"
+
+
+class Entry(NamedTuple):
+    """A notebook of the corpus.
+
+    Attributes:
+        distribution: that it comes from; "" for a file of one's own.
+        path: in there.
+        every_boundary: kernels are killed before every cell, not at random instants.
+    """
+
+    distribution: str
+    path: str
+    every_boundary: bool
+
+    @property
+    def name(self) -> str:
+        """The distribution and the file's name."""
+        return f"{self.distribution}/{Path(self.path).name}"
+
+    def cells(self) -> list[str]:
+        """Return its code cells."""
+        text = text_of(self.distribution, self.path) if self.distribution else Path(self.path).read_text()
+        return cells_of(self.path, text)
+
+
+def corpus() -> Iterator[Entry]:
+    """Yield the notebooks of the corpus."""
+    for distribution, listed in tomllib.loads((HERE / "corpus.toml").read_text()).items():
+        for kind in ("boundaries", "instants"):
+            yield from (Entry(distribution, path, kind == "boundaries") for path in listed.get(kind, ()))
+
+
+def play(entry: Entry, folder: Path) -> Report:
+    """Run one notebook through the harness."""
+    return Harness(folder / entry.name.replace("/", "-"), entry.name, entry.cells()).run(
+        every_boundary=entry.every_boundary
+    )
+
+
+def main() -> int:
+    """Print a row for each as it is done, then what differs, what does not replay, and what the steps cost."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="parts of names, or files")
+    parser.add_argument("--json", type=Path, help="also write the reports there")
+    parser.add_argument("--boundaries", action="store_true", help="kill before every cell of them all")
+    arguments = parser.parse_args()
+    files = [Entry("", each, arguments.boundaries) for each in arguments.names if Path(each).is_file()]
+    words = [each for each in arguments.names if not Path(each).is_file()]
+    chosen = [each for each in corpus() if any(word in each.name for word in words) or not arguments.names]
+    print(_ROW.format("notebook", "cells", "replayed", "own", "plain s", "steps s", "replay s", "time", "cpu", "KB"))
+    reports = []
+    for entry in [*files, *(each._replace(every_boundary=each[2] or arguments.boundaries) for each in chosen)]:
+        with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+            reports.append(play(entry, Path(folder)))
+        print(_row(reports[-1]), flush=True)
+    _summary(reports)
+    if arguments.json:
+        arguments.json.write_text(
+            json.dumps([asdict(each) | {"overhead": each.overhead} for each in reports], indent=1)
+        )
+    return 1 if any(each.difference for each in reports) else 0
+
+
+def _row(report: Report) -> str:
+    row = _ROW.format(
+        report.name[-48:],
+        report.cells,
+        f"{report.replayed}/{report.steps}",
+        report.own[0] + len(report.own[1]),
+        f"{report.plain_seconds:.2f}",
+        f"{report.durable_seconds:.2f}",
+        f"{report.replay_seconds:.2f}",
+        f"{report.overhead:+.0%}",
+        f"{report.durable_cpu / report.plain_cpu - 1:+.0%}",
+        report.stored_bytes // 1024,
+    )
+    why = [f"    cell {number} does not replay: {text}" for number, text in report.why.items()]
+    return "\n".join([row, *why, *([f"  DIFFERS {report.difference}"] if report.difference else ["  equal"])])
+
+
+def _summary(reports: list[Report]) -> None:
+    overheads = [each.overhead for each in reports]
+    equal = sum(not each.difference for each in reports)
+    print(f"{equal} of {len(reports)} equal; {sum(len(each.kills) for each in reports)} kernels killed;", end=" ")
+    print(f"{sum(each.replayed for each in reports)} of {sum(each.steps for each in reports)} steps replay;", end=" ")
+    print(f"overhead: median {median(overheads):+.0%}, worst {max(overheads):+.0%};", end=" ")
+    print(f"{sum(each.stored_bytes for each in reports) >> 10} KB stored")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
