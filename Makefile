@@ -1,9 +1,5 @@
 # Each target does its own set-up: .venv with the versions locked in .ci/locks, the project editable.
-<<<<<<< HEAD
-.PHONY: help demo test lint types test-matrix test-long breaks lab bench docs table pictures lock clean
-=======
-.PHONY: help demo test lint types test-matrix test-long test-corpus lab bench docs table pictures lock clean
->>>>>>> 5255ef2 (Public notebooks are killed and resumed, and compared with plain runs)
+.PHONY: help demo test lint types test-matrix test-long test-corpus test-browsers breaks lab bench docs table pictures lock clean
 .DEFAULT_GOAL := help
 export PYTHON
 BIN := .venv/bin
@@ -30,16 +26,14 @@ types: setup  ## Run mypy in strict mode
 test-long: setup-torch  ## Run what takes a night: thousands of generated notebooks, and the tests with torch
 	HYPOTHESIS_PROFILE=nights $(BIN)/python -m pytest tests/property tests/long
 
-<<<<<<< HEAD
 breaks: setup  ## Switch each mechanism off and see its tests fail, about half an hour (BREAKS="16 interrupted_save")
 	@$(BIN)/python tests/breaks/run.py $(BREAKS)
 
 test-browsers: setup-browsers  ## Run all browser tests in JupyterLab and Notebook 7, with ipykernel 7 and 6 (long)
 	DURABLE_NB_ALL_BROWSERS=1 $(BIN)/python -m pytest tests/browser
-=======
+
 test-corpus: setup-corpus  ## Kill and resume public notebooks, and compare them with plain runs (CORPUS="NAME ...")
 	@$(BIN)/python tests/corpus/run.py $(CORPUS)
->>>>>>> 5255ef2 (Public notebooks are killed and resumed, and compared with plain runs)
 
 test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
 	@.ci/matrix
@@ -67,11 +61,7 @@ lock:  ## Write the locked versions anew
 clean:  ## Remove environments, caches and built documentation
 	rm -rf .venv .venv-* .corpus docs/_build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-<<<<<<< HEAD
-.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-browsers
-=======
-.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-corpus
->>>>>>> 5255ef2 (Public notebooks are killed and resumed, and compared with plain runs)
+.PHONY: setup setup-lab setup-docs setup-pictures setup-torch setup-browsers setup-corpus
 setup:
 	@.ci/setup
 setup-lab:
@@ -82,11 +72,8 @@ setup-pictures:
 	@.ci/setup lab pictures
 setup-torch:
 	@.ci/setup torch
-<<<<<<< HEAD
 setup-browsers:
 	@.ci/setup lab pictures browsers
 	@.ci/ipykernel6
-=======
 setup-corpus:
 	@.ci/setup corpus
->>>>>>> 5255ef2 (Public notebooks are killed and resumed, and compared with plain runs)

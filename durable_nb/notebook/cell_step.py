@@ -20,6 +20,7 @@ from durable_nb.core.module_attributes import ModuleWatch
 from durable_nb.core.options import options_now
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
+from durable_nb.core.registering import registers_with
 from durable_nb.core.scope import Place, at
 from durable_nb.core.settings import ALL, SettingsWatch
 from durable_nb.core.transaction import Transaction
@@ -230,8 +231,10 @@ class CellStep(CellRun):
     def _check_recordable(self) -> None:
         if self.unrecordable:
             raise Unrecordable(self.unrecordable)
-        if registry.version != self._registrations:
-            raise Unrecordable("it calls register(), which a replay would not: do that in a plain cell")
+        calls = registers_with(self.codes, self.notebook.namespace.names)
+        calls = calls or ("register" if registry.version != self._registrations else "")
+        if calls:
+            raise Unrecordable(f"it calls {calls}(), which a replay would not: do that in a plain cell")
         changed = self._state.what_changed(self.shell) or self._shell_state.what_changed(self.shell)
         changed = changed or self._databases.left_behind(self.inputs.values.values())
         if changed:

@@ -47,6 +47,11 @@ SCENES = {
         "locale.setlocale(locale.LC_ALL)",
     ],
     "variable": [step("variable", "import os\nos.environ['VA_RIABLE'] = '1'"), "os.environ['VA_RIABLE']"],
+    "registry": [
+        "import matplotlib as mpl\nfrom matplotlib.colors import ListedColormap",
+        step("registry", "mpl.colormaps.register(ListedColormap(['r'], name='mine'))"),
+        "'mine' in mpl.colormaps",
+    ],
     # calls
     "call_variable": [
         "@step\ndef cv():\n    tally.hit('cv')\n    os.environ['CV_X'] = '1'\ncv()",
@@ -167,6 +172,7 @@ def test_what_a_call_set_is_set_again(story, scene, name, value):
     [
         ("inside", "it assigns cfg.settings.debug, which a replay would not assign again", "True"),
         ("unsaveable", "cfg.LOCK: _thread.lock cannot be saved", "'lock'"),
+        ("registry", "it calls mpl.colormaps.register(), which a replay would not", "True"),
         ("in_place", "it changed cfg.ITEMS, which a replay would not change again", "[1]"),
     ],
 )
