@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _INTERNAL = re.compile(r"_+|_i+|_i?\d+|_[dio]h|_exit_code|__durable_step__|__session__|__vsc_ipynb_file__")
 """IPython's own names: results, inputs, histories."""
+_LAST_RESULTS = frozenset({"_", "__", "___"})
 CONSTANT_NAMES = frozenset(
     {"get_ipython", "exit", "quit", "open", "display", "__name__", "__builtin__", "__builtins__"}
 )
@@ -47,9 +48,13 @@ class Namespace:
     def is_user(self, name: str) -> bool:
         """Say whether a name is the user's own rather than IPython's."""
         hidden = self._shell.user_ns_hidden
+        unset = object()
+        if name in _LAST_RESULTS:
+            # As IPython tells it, which leaves them alone once somebody binds one: `_ = gettext.gettext`.
+            mine = hidden[name] if name in hidden else getattr(self._shell.displayhook, name, unset)
+            return name in self.names and self.names[name] is not mine
         if name[:1] == "_" and _INTERNAL.fullmatch(name):
             return False
-        unset = object()
         if name in _INTERNAL_WORDS or name in hidden:
             return hidden.get(name, unset) is not self.names.get(name, unset)
         return True

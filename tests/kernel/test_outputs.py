@@ -126,6 +126,19 @@ def test_a_replay_shows_what_the_first_run_showed(runs, name):
     assert again[name].execution_count == first[name].execution_count
 
 
+def test_an_underscore_of_the_user_is_bound_again(start_kernel):
+    """``_ = gettext.gettext`` is a variable like any other, and no later result takes its place."""
+    cells = ["%load_ext durable_nb", "'one'", "%%step\n_ = str.upper\n'two'", "'three'", "_('said'), Out[3]"]
+    kernel = start_kernel()
+    (kernel.folder / "notebook.ipynb").write_text("{}")
+    first = kernel.run_notebook(cells)
+    kernel.kill()
+    kernel.restart()
+    again = kernel.run_notebook(cells)
+    assert first[4].text == again[4].text == "('SAID', 'two')"
+    assert len(again[2].own_lines) == 1
+
+
 def test_out_and_underscore_are_set_again(start_kernel):
     """After a replay ``Out[n]``, ``_n`` and ``_`` hold the value that the cell shows."""
     kernel = start_kernel()

@@ -37,6 +37,18 @@ def test_a_name_of_ipython_that_the_user_bound_is_the_users(bare):
     assert Namespace(bare).pick(["open", "exit", "gzip"]).keys() == {"open", "exit", "gzip"}
 
 
+def test_an_underscore_that_the_user_bound_is_the_users(bare):
+    """``_ = gettext.gettext`` stays, whatever is shown later; the results before the last are IPython's still."""
+    bare.run_cell("for _ in 'ab':\n    pass")
+    assert Namespace(bare).is_user("_")
+    bare.run_cell("del _")
+    for code in ("1", "2", "_ = 'mine'", "3", "4"):
+        bare.run_cell(code)
+    namespace = Namespace(bare)
+    assert namespace.pick(["_", "__", "___"]) == {"_": "mine"}
+    assert bare.user_ns["__"] == 1
+
+
 def test_changes(bare):
     """Names bound, rebound to another object, and deleted are found; one left alone, or mutated, is not."""
     bare.run_cell("kept, rebound, gone, mutated = [1], [2], [3], [4]")
