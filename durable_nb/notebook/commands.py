@@ -13,8 +13,8 @@ from durable_nb.core.history import Table
 from durable_nb.errors import OptionError
 from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
-from durable_nb.notebook.display import moment
 from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
+from durable_nb.notebook.spans import moment
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 from durable_nb.notebook.why_calls import call_names, why_called
 
