@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 NO_SCOPE: Final = 0
 """Scope of a notebook's execution: it has none of its own, its cells do."""
+_PREFIX: Final = "notebook execution "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +38,33 @@ class Execution:
         return not self.id or self.reuse or step.execution == self.id
 
 
-def begin(known: Iterable[ExecutionRecord], execution_id: str, now: float, *, reuse: bool) -> Execution:
-    """Return the execution of an id: the one that the ledger has, else a new one.
+def find(known: Iterable[ExecutionRecord], execution_id: str, *, reuse: bool = False) -> Execution | None:
+    """Return the execution of the notebook that has an id; None when the ledger has none.
 
     Args:
         known: the executions of the ledger, of workflows too.
-        execution_id: its id; "" for none.
-        now: Unix seconds.
+        execution_id: the id.
         reuse: as in :class:`Execution`.
     """
-    if not execution_id:
-        return Execution()
-    found = next((each for each in notebook_executions(known) if each.workflow_id == key_of(execution_id)), None)
-    if found is None:
-        return Execution(execution_id, now, reuse)
-    return Execution(execution_id, found.started_at, reuse, found.status == "success")
+    found = record_of(known, execution_id)
+    return None if found is None else _execution(found, reuse=reuse)
+
+
+def record_of(known: Iterable[ExecutionRecord], execution_id: str) -> ExecutionRecord | None:
+    """Return the row of an execution of the notebook; None when the ledger has none."""
+    return next((each for each in notebook_executions(known) if each.workflow_id == _key(execution_id)), None)
+
+
+def unfinished(known: Iterable[ExecutionRecord], arguments_key: bytes) -> Execution | None:
+    """Return the newest execution with some parameters, unless it completed.
+
+    Args:
+        known: as for :func:`find`.
+        arguments_key: tells the parameters.
+    """
+    same = [each for each in notebook_executions(known) if each.arguments_key == arguments_key]
+    newest = max(same, key=lambda each: each.started_at, default=None)
+    return _execution(newest) if newest is not None and newest.status != "success" else None
 
 
 def notebook_executions(known: Iterable[ExecutionRecord]) -> list[ExecutionRecord]:
@@ -59,16 +72,25 @@ def notebook_executions(known: Iterable[ExecutionRecord]) -> list[ExecutionRecor
     return [each for each in known if each.scope_id == NO_SCOPE]
 
 
-def key_of(execution_id: str) -> str:
+def _execution(record: ExecutionRecord, *, reuse: bool = False) -> Execution:
+    own_id = record.workflow_id.removeprefix(_PREFIX)
+    return Execution(own_id, record.started_at, reuse, completed=record.status == "success")
+
+
+def _key(execution_id: str) -> str:
     """Return what an execution's row is found by; no workflow id can be the same by chance."""
-    return f"notebook execution {execution_id}"
+    return _PREFIX + execution_id
 
 
-def running(execution: Execution, arguments_key: bytes = b"") -> ExecutionRecord:
-    """Return the row of an execution that goes on."""
-    return ExecutionRecord(
-        key_of(execution.id), "", arguments_key, "", "running", NO_SCOPE, started_at=execution.started_at
-    )
+def begun(execution: Execution, arguments_key: bytes = b"") -> ExecutionRecord:
+    """Return the row of an execution that begins.
+
+    Args:
+        execution: what begins.
+        arguments_key: tells the notebook's parameters.
+    """
+    started_at = execution.started_at
+    return ExecutionRecord(_key(execution.id), "", arguments_key, "", "running", NO_SCOPE, started_at=started_at)
 
 
 def completed(record: ExecutionRecord, now: float) -> ExecutionRecord:

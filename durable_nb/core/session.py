@@ -91,7 +91,8 @@ class Session:
         self.meet: Callable[[Iterable[object]], bool] = _meet
         self.closed = False
         self.executions = {each.workflow_id: each for each in ledger.executions()}
-        self.execution = executions.begin(self.executions.values(), execution_id, self.clock.now(), reuse=reuse)
+        known = executions.find(self.executions.values(), execution_id, reuse=reuse) if execution_id else None
+        self.execution = known or executions.Execution(execution_id, self.clock.now() if execution_id else 0.0, reuse)
         self.heads = [each for each in ledger.step_heads() if self.execution.counts(each)]
         attempts = (each for each in ledger.attempts() if each.at >= self.execution.started_at or reuse)
         self.attempts = OpenAttempts(attempts, self.heads)
@@ -164,13 +165,13 @@ class Session:
     # -- the notebook's execution
 
     def begin_execution(self) -> None:
-        """Record that the notebook's execution goes on, where it has an id and had not completed."""
-        if self.execution.id and not self.execution.completed:
-            self._save_execution(executions.running(self.execution))
+        """Record the notebook's execution, where it has an id and none of that id is recorded."""
+        if self.execution.id and executions.find(self.executions.values(), self.execution.id) is None:
+            self._save_execution(executions.begun(self.execution))
 
     def complete_execution(self) -> Future[None] | None:
         """Record that the notebook's execution came to its end; None where nobody names executions."""
-        found = self.executions.get(executions.key_of(self.execution.id)) if self.execution.id else None
+        found = executions.record_of(self.executions.values(), self.execution.id)
         return self._save_execution(executions.completed(found, self.clock.now())) if found is not None else None
 
     def _save_execution(self, record: ExecutionRecord) -> Future[None]:

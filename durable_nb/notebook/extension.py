@@ -26,6 +26,7 @@ from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
 from durable_nb.notebook.monitor import Surroundings
+from durable_nb.notebook.news import News
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
 from durable_nb.notebook.plain import PlainCells
@@ -101,6 +102,8 @@ class DurableNB(Configurable):
     def load(self) -> None:
         """Open the store and take part in the shell's life."""
         self.bus.subscribe(self.display.on_event)
+        if in_kernel(self.shell):
+            self.bus.subscribe(News(self.shell).on_event)
         listen_without_store(self.bus)
         wait_without_store(self.clock)
         self.execution_id = os.environ.get("DURABLE_NB_EXECUTION_ID", self.execution_id)

@@ -10,6 +10,7 @@ import sys
 import uuid
 from typing import TYPE_CHECKING, Any, Protocol
 
+from durable_nb.notebook.news import LineNews, listens, send
 from durable_nb.notebook.recording import OWN
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def say(shell: InteractiveShell, text: str, html: str | None = None, *, display_
     """Show a line of the extension's own; it is no part of what a step showed.
 
     In a front end it is a display, marked ``durable_nb`` in its metadata. A kernel that runs headless
-    writes it to the real stderr of its process, a terminal to stderr.
+    writes it to the real stderr of its process, or tells ``durable-nb run``; a terminal shows it on stderr.
 
     Args:
         shell: the shell whose cell runs.
@@ -54,7 +55,7 @@ def say(shell: InteractiveShell, text: str, html: str | None = None, *, display_
     """
     if in_kernel(shell) and not is_headless(shell):
         return _DisplayedLine(shell, text, html, display_id or uuid.uuid4().hex)
-    return _PlainLine(text)
+    return _SentLine(shell, text) if in_kernel(shell) and listens(shell) else _PlainLine(text)
 
 
 def in_kernel(shell: InteractiveShell) -> bool:
@@ -65,9 +66,10 @@ def in_kernel(shell: InteractiveShell) -> bool:
 def is_headless(shell: InteractiveShell) -> bool:
     """Say whether a kernel runs this cell for nobody who watches: nbclient and its kind.
 
-    Front ends with a page tell which cell they run (``cellId`` in the request's metadata).
+    Front ends with a page tell which cell they run (``cellId`` in the request's metadata), ``durable-nb run`` that
+    it is no page.
     """
-    return in_kernel(shell) and not _cell_id(shell)
+    return in_kernel(shell) and (not _cell_id(shell) or listens(shell))
 
 
 def cell_id_of(info: ExecutionInfo) -> str:
@@ -133,7 +135,19 @@ class _PlainLine:
     def update(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 - no page here
         if text != self._text:
             self._text = text
-            write_to_stderr(text)
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        write_to_stderr(text)
+
+
+class _SentLine(_PlainLine):
+    def __init__(self, shell: InteractiveShell, text: str) -> None:
+        self._shell = shell
+        super().__init__(text)
+
+    def _write(self, text: str) -> None:
+        send(self._shell, LineNews(line=text))
 
 
 def muted(text: str) -> str:

@@ -1,0 +1,227 @@
+"""Runs one notebook without a front end: writes as it goes, restarts a kernel that dies, and can be resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.util import ensure_async
+from traitlets import Callable as CallableTrait
+
+from durable_nb.cli.notebook_file import write_notebook
+from durable_nb.notebook.news import ASKS, MESSAGE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from nbformat import NotebookNode
+
+    from durable_nb.cli.progress import Progress
+
+OK: Final = 0
+CELL_FAILED: Final = 1
+KERNEL_DIED: Final = 3
+SIGNALLED: Final = 128
+"""Exit status; of a run that a signal stopped, 128 and the signal's number are added, as shells do."""
+
+_LOAD: Final = "%load_ext durable_nb"
+_COMPLETE: Final = (
+    "from durable_nb.core.session import active_session as _session\n"
+    "if _session() is not None and _session().complete_execution() is not None: _session().ledger.flush()\n"
+    "del _session"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be run.
+
+    Attributes:
+        source: path of the notebook, whose store is used.
+        target: path that is written.
+        notebook: its content, with parameters put in.
+        environment: variables for its kernel, on top of those of this process.
+        kernel_name: of the kernelspec; "" for the notebook's own.
+        max_kernel_restarts: how often a kernel that died is started again.
+        timeout_seconds: bound on one cell; None for none.
+    """
+
+    source: Path
+    target: Path
+    notebook: NotebookNode
+    environment: Mapping[str, str]
+    kernel_name: str = ""
+    max_kernel_restarts: int = 3
+    timeout_seconds: int | None = None
+
+
+@dataclass(slots=True)
+class Stop:
+    """Remembers the signal that asked to stop."""
+
+    number: int = 0
+    waiting: set[asyncio.Task[Any]] = field(default_factory=set)
+
+
+def run_notebook(task: Task, progress: Progress) -> int:
+    """Run a notebook and return the exit status.
+
+    Raises:
+        CommandError: the notebook cannot be written.
+    """
+    for cell in task.notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return asyncio.run(_run(task, progress))
+
+
+async def _run(task: Task, progress: Progress) -> int:
+    stop = Stop()
+    for restarts in range(task.max_kernel_restarts + 1):
+        progress.kernel_started(restarts)
+        try:
+            return await _in_kernel(task, progress, stop)
+        except DeadKernelError:
+            if stop.number:
+                return SIGNALLED + stop.number
+            progress.kernel_died(restarts, task.max_kernel_restarts)
+        finally:
+            write_notebook(task.notebook, task.target)
+    return KERNEL_DIED
+
+
+async def _in_kernel(task: Task, progress: Progress, stop: Stop) -> int:
+    """Run the cells in a fresh kernel; what was complete replays."""
+    client = _client(task, progress)
+    environment, folder = {**os.environ, **task.environment}, str(task.source.absolute().parent)
+    with TemporaryDirectory(prefix="nb-") as client.sockets:
+        async with client.async_setup_kernel(env=environment, cwd=folder):
+            return await _run_cells(client, task, progress, stop)
+
+
+async def _run_cells(client: RunClient, task: Task, progress: Progress, stop: Stop) -> int:
+    _stop_on_signals(client, stop)
+    await client.run_quietly(_LOAD)
+    for number, cell in enumerate(task.notebook.cells):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        if stop.number:
+            return SIGNALLED + stop.number
+        progress.cell_started(number, cell)
+        try:
+            await client.async_execute_cell(cell, number, execution_count=client.code_cells_executed + 1)
+        except CellExecutionError as error:
+            progress.cell_failed(number, str(error.ename), str(error.evalue))
+            return SIGNALLED + stop.number if stop.number else CELL_FAILED
+        progress.cell_ended(number)
+        write_notebook(task.notebook, task.target)
+    client.set_widgets_metadata()
+    await client.run_quietly(_COMPLETE)
+    return OK
+
+
+def _stop_on_signals(client: RunClient, stop: Stop) -> None:
+    """Interrupt the cell that runs when this process is asked to end: it resumes there the next time."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt(number: int) -> None:
+        again, stop.number = bool(stop.number), number
+        manager: Any = client.km
+        waiting = loop.create_task(manager.shutdown_kernel(now=True) if again else manager.interrupt_kernel())
+        stop.waiting.add(waiting)
+        waiting.add_done_callback(stop.waiting.discard)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, interrupt, number)
+        except (NotImplementedError, RuntimeError):  # not on Windows, nor off the main thread
+            return
+
+
+class RunClient(NotebookClient):
+    """nbclient, with the ids of cells on their requests and an ear for the kernel's news.
+
+    Attributes:
+        sockets: a folder for the sockets to the kernel: nobody else can listen there, as on TCP ports.
+    """
+
+    sockets = ""
+    on_news = CallableTrait(help="Called with each piece of news of a kernel.")
+
+    def create_kernel_manager(self) -> Any:
+        """Make the kernel manager, whose clients send what front ends send with a cell."""
+        manager: Any = super().create_kernel_manager()
+        manager.client_factory = _CellClient
+        if sys.platform != "win32":
+            manager.transport, manager.ip = "ipc", f"{self.sockets}/s"
+        return manager
+
+    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any) -> NotebookNode:
+        """Execute a cell as its front end would."""
+        own_id = cell.get("id", f"cell-{cell_index}")
+        self._channel.metadata = {"cellId": own_id, "tags": cell.metadata.get("tags", []), ASKS: True}
+        return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
+
+    async def run_quietly(self, code: str) -> None:
+        """Run code that is no cell and shows nothing; news of it is heard."""
+        self._channel.metadata = {ASKS: True}
+        request = self._channel.execute(code, silent=True, store_history=False)
+        listening = asyncio.create_task(self._listen(request))
+        try:
+            await self.async_wait_for_reply(request)
+        finally:
+            listening.cancel()
+
+    @property
+    def _channel(self) -> _CellClient:
+        client = self.kc
+        assert isinstance(client, _CellClient)  # noqa: S101 - made by the manager above
+        return client
+
+    async def _listen(self, request: str) -> None:
+        while True:
+            message = await ensure_async(self._channel.iopub_channel.get_msg(timeout=None))
+            if message["msg_type"] == MESSAGE and message["parent_header"].get("msg_id") == request:
+                self.on_news(message["content"])
+
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
+        """Take a message: news for the progress, all else as nbclient does."""
+        if msg["msg_type"] == MESSAGE:
+            self.on_news(msg["content"])
+            return None
+        return super().process_message(msg, cell, cell_index)
+
+
+class _CellClient(AsyncKernelClient):
+    """A client that sends metadata with each request to execute; nobody is there to answer questions."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.metadata: Mapping[str, Any] = {}
+
+    def execute(self, code: str, **options: Any) -> str:  # type: ignore[override]  # by keyword, as nbclient calls it
+        """Send a request; returns its id.
+
+        Args:
+            code: to run.
+            options: fields of the request's content; nbclient gives ``store_history`` and ``stop_on_error``.
+        """
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = self.session.msg("execute_request", content | options, metadata=dict(self.metadata))
+        self.shell_channel.send(message)
+        return str(message["header"]["msg_id"])
+
+
+def _client(task: Task, progress: Progress) -> RunClient:
+    options: dict[str, Any] = {"kernel_name": task.kernel_name} if task.kernel_name else {}
+    options |= {"timeout": task.timeout_seconds, "interrupt_on_timeout": True, "coalesce_streams": True}
+    return RunClient(task.notebook, on_news=progress.news, **options)
