@@ -12,12 +12,13 @@ from durable_nb.cli.command import CommandError
 from durable_nb.cli.doctor import DOCTOR
 from durable_nb.cli.enable import DISABLE, ENABLE
 from durable_nb.cli.ls import LS
+from durable_nb.cli.run import RUN
 from durable_nb.cli.show import SHOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (LS, SHOW, ENABLE, DISABLE, DOCTOR)
+COMMANDS = (RUN, LS, SHOW, ENABLE, DISABLE, DOCTOR)
 _FAILED = 1
 _BROKEN_PIPE = 141
 

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from durable_nb.notebook.display import span
+from durable_nb.notebook.spans import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -118,11 +118,22 @@ class CellStep(CellRun):
 
     def replay(self, checkpoint: StepRecord) -> Outcome | None:
         """Bind all that the checkpoint holds, or none of it, and show what was shown."""
+        state = self.bind(checkpoint)
+        if state is None:
+            return None
+        if "result" in state and not self.options.selection.leaves_out(RESULT):
+            bind_result(self.shell, state["result"])
+        show_again(self.shell, checkpoint.displays)
+        return Outcome(attempts=checkpoint.attempts)
+
+    def bind(self, checkpoint: StepRecord) -> dict[str, Any] | None:
+        """Bind all that the checkpoint holds and return it; None, with the reason noted, when it cannot be loaded."""
         payload, ledger, names = checkpoint.payload, self.session.ledger, self.notebook.namespace.names
         assert payload is not None  # noqa: S101 - a success has a payload
         try:
             buffers = [ledger.get_buffer(each) for each in payload.buffers]
-            state = decode(payload.stream, buffers, namespace=names, roots=self.inputs.values.__getitem__)
+            roots = self.inputs.values.__getitem__
+            state: dict[str, Any] = decode(payload.stream, buffers, namespace=names, roots=roots)
             self.session.written.put_back(checkpoint)
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"
@@ -139,13 +150,10 @@ class CellStep(CellRun):
         without = self.notebook.left_out.note(self.name, missing, self.options.selection)
         self.reason = " · ".join(filter(None, (without, *(each.line for each in edited_modules(self.inputs)))))
         self._check_flags(checkpoint)
-        if "result" in state and not self.options.selection.leaves_out(RESULT):
-            bind_result(self.shell, state["result"])
-        show_again(self.shell, checkpoint.displays)
         files, drawn = checkpoint.files, (checkpoint.extra or {}).get("streams", {})
         self.notebook.origins.running.depended = Depended(frozenset((f.path, f.kind) for f in files), drawn)
         self._used(checkpoint, "was replayed in this kernel")
-        return Outcome(attempts=checkpoint.attempts)
+        return state
 
     def _inputs_now(self) -> Fingerprints:
         return fingerprint_roots(self.inputs.values, namespace=self.notebook.namespace.names)

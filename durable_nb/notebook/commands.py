@@ -14,6 +14,7 @@ from durable_nb.errors import OptionError
 from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
 from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
+from durable_nb.notebook.restore import restore
 from durable_nb.notebook.spans import moment
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 from durable_nb.notebook.why_calls import call_names, why_called
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import StepRecord
 
-COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "auto", "execution")
+COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "restore", "auto", "execution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class DurableMagics(Magics):
             %durable rerun NAME [--from]  run NAME again the next time its cell runs; --from: what follows it, too
             %durable forget NAME          remove the checkpoints of NAME
             %durable execution [ID]       which execution goes on here; with ID, go on with that one, or begin it
+            %durable restore              bind what the steps bound last, without running cells
             %durable auto on|off          make every cell a step; --only-slow TIME records those that take longer
 
         NAME is a step's name, or the beginning of one; a step without a name is shown by the start of its code's
@@ -79,6 +81,8 @@ class DurableMagics(Magics):
             return _status(notebook)
         if words[0] == "why":
             return _why(notebook, *_arguments(words))
+        if words == ["restore"]:
+            return restore(notebook)
         if words[0] == "auto":
             return self._auto(words[1:])
         if words[0] == "execution":

@@ -93,6 +93,7 @@ class DurableNB(Configurable):
         self._auto_mode = AutoMode(self)
         self._plain = PlainCells()
         self._running: object = None
+        self._loading = True
         self._runs_in: str | None = None
         self._matcher = matcher_for(self)
         self._own_magics: dict[str, dict[str, Any]] = {}
@@ -235,28 +236,34 @@ class DurableNB(Configurable):
         request = request_of(self.shell)
         if info.silent or self._runs_in == request:
             return  # a cell that the one which runs runs itself, as %%capture does
-        self._runs_in, self._running = request, info
-        shell, source = self.shell, info.raw_cell or ""
-        self.cell = Cell(
-            source,
-            cell_id_of(info),
-            shell.execution_count,
-            interactive=not is_headless(shell),
-            tags=tags_of(info),
-        )
+        self._runs_in, self._running, self._loading = request, info, False
+        self.cell = self._cell_of(info)
         self.display.cell_began(self.cell)
         is_step = self._auto_mode.claim(self.cell) or self.cell.is_step
         if self.notebook is not None:
-            if sets_a_stream(source):
+            if sets_a_stream(self.cell.source):
                 self.notebook.session.note_seeding()
-            self.notebook.origins.begin(source, is_step=is_step)
+            self.notebook.origins.begin(self.cell.source, is_step=is_step)
             if not is_step:
                 self._plain.begin(self.notebook, self.cell)
 
+    def _cell_of(self, info: Any) -> Cell:
+        return Cell(
+            info.raw_cell or "",
+            cell_id_of(info),
+            self.shell.execution_count,
+            interactive=not is_headless(self.shell),
+            tags=tags_of(info),
+        )
+
     def _after_cell(self, result: Any) -> None:
+        if self._loading and self.notebook is not None and result.info is not None:
+            # The cell that loads the extension began without it; its imports are made again by %durable restore.
+            self._running = result.info
+            self._plain.begin(self.notebook, self._cell_of(result.info))
         if result.info is None or result.info is not self._running:
             return
-        self._runs_in = self._running = None
+        self._runs_in, self._running, self._loading = None, None, False
         error = result.error_in_exec or result.error_before_exec
         if self.notebook is not None:
             self.notebook.origins.end()

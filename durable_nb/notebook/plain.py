@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from durable_nb.core.scope import Place, move_to
+from durable_nb.store.records import CodeRecord
 
 if TYPE_CHECKING:
     from durable_nb.core.passes import ScopePass
@@ -20,11 +21,13 @@ class PlainCells:
 
     def __init__(self) -> None:
         self._pass: ScopePass | None = None
+        self._source = ""
 
     def begin(self, notebook: Notebook, cell: Cell) -> None:
         """Enter the scope of a cell that is no step; a step enters its own."""
         digest = digest_of(notebook.shell.transform_cell(cell.source))
         scope = notebook.scopes.find(cell, "", digest)
+        self._source = cell.source
         self._pass = notebook.origins.running.scope_pass = notebook.session.begin_pass(scope)
         move_to(Place(self._pass))
 
@@ -33,11 +36,18 @@ class PlainCells:
         ended, self._pass = self._pass, None
         move_to(None)
         if ended is not None and ended.session.usable:
+            self._note(ended)
             if error is None:
                 ended.end("completed")
             else:
                 ended.end("failed" if isinstance(error, Exception) else "interrupted", error)
         return ended
+
+    def _note(self, ended: ScopePass) -> None:
+        """Record that the cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
+        if not self._source.lstrip().startswith("%durable"):
+            code = CodeRecord(ended.index.record.code_digest, self._source)
+            ended.session.write(code, *ended.begin_records())
 
 
 def digest_of(code: str) -> str:

@@ -141,6 +141,10 @@ class LedgerReader:
         rows = self._log("kind = 'pass' AND parent = ?", scope_id)
         return [codec.decode_pass(each.row) for each in rows]
 
+    def last_passes(self) -> dict[int, int]:
+        """Return the newest pass through each scope, by the scope's id."""
+        return dict(self._rows("SELECT parent, max(id) FROM log WHERE kind = 'pass' GROUP BY parent"))
+
     def pass_ends(self, scope_id: int) -> list[PassEndRecord]:
         """Return the ends of passes through a scope, oldest first; a killed pass has none."""
         inside = "SELECT id FROM log WHERE kind = 'pass' AND parent = ?"

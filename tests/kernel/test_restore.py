@@ -1,0 +1,84 @@
+"""``%durable restore`` in real kernels: the last state is bound, no cell runs, and what is not bound is told."""
+
+from __future__ import annotations
+
+import numpy as np
+from scenes import hits, kernel_in, ready, run, shown
+
+CELLS = [
+    "import numpy as np\nFACTOR = 3",
+    "def times(x):\n    return x * FACTOR",
+    "%%step load\ntally.hit('load')\nrows = [{'n': 1}, {'n': 2}]\nnumbers = np.arange(4.0)",
+    "%%step change\ntally.hit('change')\nrows[0]['m'] = times(2)\nfirst = rows[0]\nprint('shown once')",
+    "%%step draw\ntally.hit('draw')\ndrawn = np.random.rand(2)",
+]
+STATE = "rows, first is rows[0], numbers.tolist(), drawn.tolist()"
+
+
+def restored(folder, cells, asked):
+    """Run cells, kill the kernel, restore, and return the report and what the last cells show."""
+    with kernel_in(folder) as kernel:
+        results = run(kernel, cells)
+        assert [each.status for each in results] == ["ok"] * len(cells), [each.text for each in results]
+        whole = [shown(kernel.run(each, "asked")) for each in asked]
+        kernel.kill()
+        kernel.restart()
+        ready(kernel)
+        before = hits(folder)
+        report = kernel.run("%durable restore", "restore")
+        again = [kernel.run(each, "asked") for each in asked]
+        assert hits(folder) == before
+        return report, whole, again
+
+
+def test_the_last_state_is_bound_without_running_cells(tmp_path):
+    """Values, aliases, functions, imports and the random stream are as they were, and nothing is shown again."""
+    report, whole, again = restored(tmp_path, CELLS, [STATE, "times(5), np.random.rand()"])
+    assert [shown(each) for each in again] == whole
+    assert "restored 3 of 3 steps" in report.text
+    assert "shown once" not in report.text
+    assert "FACTOR, drawn, first, np, numbers, rows" in report.text
+
+
+def test_what_a_plain_cell_may_have_changed_is_left_out(tmp_path):
+    """A name that a cell without ``%%step`` read or bound after the step is not bound; the cell to run is named."""
+    report, _, again = restored(
+        tmp_path, [*CELLS, "rows.append(3)\ntotal = len(rows)", "%%step last\nend = total"], ["rows"]
+    )
+    assert again[0].error_name == "NameError"
+    assert "rows: the cell that begins 'rows.append(3)' may have changed it: run that cell" in report.text
+    assert "total: the cell that begins 'rows.append(3)' binds it" in report.text
+    assert "last: it reads total, which is not bound; run its cell" in report.text
+    assert "restored 3 of 4 steps" in report.text
+
+
+def test_a_step_whose_input_changed_is_told(tmp_path):
+    """A step that ran before what it reads was made anew is not restored: its values belong to older ones."""
+    edited = "%%step load\nrows = [{'n': 7}, {'n': 8}]\nnumbers = np.arange(4.0)"
+    report, _, again = restored(tmp_path, [*CELLS[:4], edited], ["rows"])
+    assert shown(again[0]) == "[{'n': 7}, {'n': 8}]"
+    assert "change: rows changed" in report.text
+
+
+def test_an_edit_of_a_helper_is_told(tmp_path):
+    """Definitions are made again as they were run last."""
+    edited = CELLS[1].replace("FACTOR", "FACTOR + 1")
+    with kernel_in(tmp_path) as kernel:
+        run(kernel, CELLS)
+        kernel.run(edited, "cell-1")
+        kernel.kill()
+        kernel.restart()
+        ready(kernel)
+        report = kernel.run("%durable restore", "restore")
+        assert "change: times changed" in report.text
+        assert shown(kernel.run("times(5)", "asked")) == "16"
+
+
+def test_large_arrays_are_mapped(tmp_path):
+    """An array of the ledger is usable at once: restored by a private map of its file, which is not read."""
+    cell = "%%step big\nbig = np.zeros(20_000_000)\nbig[:] = 7"
+    maps = "sum('.blobs/' in line for line in open('/proc/self/maps'))"
+    report, _, again = restored(tmp_path, [CELLS[0], cell], [maps, "big[-1], big.flags.writeable"])
+    assert "restored 1 of 1 steps" in report.text
+    assert int(shown(again[0])) >= 1
+    assert shown(again[1]) == repr((np.float64(7.0), True))
