@@ -1,0 +1,299 @@
+"""``durable-nb run`` as a process: real kernels, killed with it or alone, and run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import pairwise
+
+import nbformat
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+PATIENCE_SECONDS = 180
+CELLS = 8
+TALLY = """\
+import os, time
+
+def tally(what):
+    with open("tally.log", "a") as log:
+        log.write(what + "\\n")"""
+
+
+def cell(number):
+    """A cell that tells when it begins and ends, takes a while, and goes on from the one before."""
+    before = f"v{number - 1}" if number else "start"
+    return (
+        f"tally('begin {number}')\ntime.sleep(0.15)\nv{number} = {before} + [{number}]\ntally('end {number}')\n"
+        f"print(v{number})\nlen(v{number})"
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a notebook of several slow cells."""
+    cells = [
+        new_markdown_cell("# A report", id="title"),
+        new_code_cell(TALLY, id="tally"),
+        new_code_cell("start = []", id="defaults", metadata={"tags": ["parameters"]}),
+        *(new_code_cell(cell(number), id=f"cell-{number}") for number in range(CELLS)),
+    ]
+    write(tmp_path / "report.ipynb", cells)
+    return tmp_path
+
+
+def write(path, cells):
+    made = [each if isinstance(each, dict) else new_code_cell(each) for each in cells]
+    nbformat.write(new_notebook(cells=made), path)
+
+
+def environment(folder):
+    own = {"DURABLE_NB_KEY_FILE": folder / "key", "IPYTHONDIR": folder / ".ipython", "JUPYTER_PLATFORM_DIRS": "1"}
+    return os.environ | {name: str(value) for name, value in own.items()}
+
+
+def start(folder, *words, **options):
+    command = [sys.executable, "-m", "durable_nb.cli", "run", *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, env=environment(folder), **pipes | options)
+
+
+def run(folder, *words):
+    """Run it to its end; return (exit status, stdout, stderr)."""
+    with start(folder, *words) as process:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        return process.returncode, out, err
+
+
+def told(folder):
+    log = folder / "tally.log"
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def outputs(path):
+    """Return the outputs of a notebook as a person sees them, by cell."""
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    return {
+        each.id: [out.get("text") or out.get("data", {}).get("text/plain") or out.get("ename") for out in each.outputs]
+        for each in notebook.cells
+        if each.cell_type == "code"
+    }
+
+
+def wait_until(true, what):
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not true():
+        assert time.monotonic() < end, f"waited {PATIENCE_SECONDS} s for {what}"
+        time.sleep(0.01)
+
+
+def gone(pids):
+    """Wait until orphaned kernels have noticed that their parent is gone."""
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), "orphaned kernels to end")
+
+
+def assert_each_completed_cell_ran_once(lines):
+    """A cell that begins proves that those before it are recorded: none of them begins again."""
+    reached = -1
+    for line in lines:
+        word, number = line.split()
+        if word == "begin":
+            assert int(number) >= reached, lines
+            reached = max(reached, int(number))
+    assert all(count == 1 for count in Counter(line for line in lines if line.startswith("end")).values()), lines
+
+
+def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(folder, tmp_path_factory):
+    """SIGKILLed ten times, kernel and all, and run again each time: the same notebook, each completed cell once."""
+    whole = tmp_path_factory.mktemp("whole")
+    (whole / "report.ipynb").write_bytes((folder / "report.ipynb").read_bytes())
+    assert run(whole, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet") == (0, "", "")
+    seed = random.randrange(10**6)
+    instants = random.Random(seed)
+    kills = 0
+    while kills < 10:
+        process = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet", start_new_session=True)
+        before = len(told(folder))
+        wanted = before + instants.choice((0, 1, 1, 2))
+        wait_until(lambda wanted=wanted, process=process: len(told(folder)) >= wanted or process.poll() is not None, seed)
+        time.sleep(instants.random() * 0.2)
+        children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
+        process.kill()
+        process.communicate()
+        for pid in children:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        gone(children)
+        kills += 1
+        if (folder / "out.ipynb").exists():
+            outputs(folder / "out.ipynb")  # valid at each moment
+    status, _, err = run(folder, "report.ipynb", "-o", "out.ipynb", "--auto")
+    assert status == 0, err
+    assert outputs(folder / "out.ipynb") == outputs(whole / "out.ipynb"), seed
+    killed_inside = [line for line in told(folder) if line.startswith("end")]
+    assert sorted(set(killed_inside)) == sorted(f"end {number}" for number in range(CELLS))
+    for first, second in pairwise(int(line.split()[1]) for line in told(folder) if line.startswith("begin")):
+        assert second >= first, (seed, told(folder))
+
+
+def test_a_completed_run_is_not_replayed_by_the_next_one(folder):
+    """Tonight's run runs everything; the id of one that completed returns at once."""
+    for night in ("monday", "tuesday"):
+        before = len(told(folder))
+        assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--execution-id", night, "--quiet")[0] == 0
+        assert len(told(folder)) - before == 2 * CELLS
+    before = told(folder)
+    status, _, err = run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--execution-id", "monday")
+    assert (status, told(folder)) == (0, before)
+    assert "execution monday of report.ipynb had completed" in err
+    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
+    assert len(told(folder)) - len(before) == 2 * CELLS
+    before = told(folder)
+    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--reuse", "--quiet")[0] == 0
+    assert told(folder) == before
+
+
+def test_a_kernel_that_dies_is_replaced(folder):
+    """What was complete replays in the next kernel; a kernel that dies each time is given up."""
+    dies_once = "if not os.path.exists('died'):\n    open('died', 'w').close()\n    os.kill(os.getpid(), 9)\nlast = v0"
+    write(folder / "dies.ipynb", [TALLY, "start = []", cell(0), dies_once, "last"])
+    status, _, err = run(folder, "dies.ipynb", "--auto")
+    assert status == 0, err
+    assert told(folder) == ["begin 0", "end 0"]
+    assert "the kernel died: starting another" in err
+    assert "↻ replayed" in err
+    write(folder / "always.ipynb", [TALLY, "os.kill(os.getpid(), 9)"])
+    status, _, err = run(folder, "always.ipynb", "--max-kernel-restarts", "1")
+    assert status == 3
+    assert err.count("the kernel died") == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to catch")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_and_the_next_run_goes_on(folder, number):
+    """The cell that runs is interrupted, the output is written, and nothing complete runs again."""
+    process = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto")
+    wait_until(lambda: "begin 2" in told(folder), "the third cell")
+    process.send_signal(number)
+    _, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 128 + number, err
+    assert outputs(folder / "out.ipynb")["cell-1"] == ["[0, 1]\n", "2"]
+    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
+    counts = Counter(told(folder))
+    assert counts["begin 0"] == counts["begin 1"] == 1
+    assert counts["end 7"] == 1
+
+
+def test_a_failed_cell_ends_it_and_is_tried_again(folder):
+    """The output has the error; once it is mended the next run goes on there."""
+    write(folder / "fails.ipynb", [TALLY, "start = []", cell(0), "open('missing').read()"])
+    status, _, err = run(folder, "fails.ipynb", "-o", "out.ipynb", "--auto")
+    assert status == 1
+    assert "failed after" in err
+    assert "FileNotFoundError" in err
+    assert list(outputs(folder / "out.ipynb").values())[-1] == ["FileNotFoundError"]
+    (folder / "missing").write_text("here")
+    assert run(folder, "fails.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
+    assert told(folder) == ["begin 0", "end 0"]
+
+
+def test_parameters(folder):
+    """As papermill has them: after the defaults, by type, and another set is another execution."""
+    show = "day, count, rate, on, text"
+    defaults = new_code_cell("day = 'none'\ncount = 0", metadata={"tags": ["parameters"]})
+    write(folder / "p.ipynb", [defaults, "rate, on, text = 0, True, ''", "import json", show])
+    write(folder / "p.ipynb", ["rate, on, text = 0, True, ''", defaults, show])
+    (folder / "more.json").write_text(json.dumps({"rate": 0.5, "count": 1}))
+    words = ["-p", "day", "2026-11-22", "-p", "count", "3", "-p", "on", "false", "-r", "text", "3", "-f", "more.json"]
+    assert run(folder, "p.ipynb", "-o", "out.ipynb", "--quiet", *words)[0] == 0
+    made = nbformat.read(folder / "out.ipynb", 4).cells
+    assert made[2].metadata.tags == ["injected-parameters"]
+    assert made[-1].outputs[-1].data["text/plain"] == "('2026-11-22', 3, 0.5, False, '3')"
+    assert run(folder, "out.ipynb", "--quiet", "-p", "day", "x")[0] == 0
+    again = nbformat.read(folder / "out.ipynb", 4).cells
+    assert len(again) == len(made)
+    assert again[-1].outputs[-1].data["text/plain"] == "('x', 0, 0, True, '')"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["missing.ipynb"], "missing.ipynb does not exist"),
+        (["report.ipynb", "-p", "not a name", "1"], "parameter 'not a name' is no name of a variable"),
+        (["report.ipynb", "-y", "3"], "-y has to hold names and values"),
+        (["report.ipynb", "-f", "none.yaml"], "-f none.yaml: No such file or directory"),
+        (["report.ipynb", "--max-kernel-restarts", "-1"], "--max-kernel-restarts has to be 0 or more"),
+        (["broken.ipynb"], "broken.ipynb is no valid notebook"),
+        (["twice.ipynb"], "load"),
+    ],
+)
+def test_mistakes_are_told(folder, words, message):
+    """One line that names what is wrong; nothing runs and nothing is written."""
+    (folder / "broken.ipynb").write_text('{"cells": 3}')
+    write(folder / "twice.ipynb", ["%%step load\na = 1", "%%step load\nb = 1"])
+    before = sorted(path.name for path in folder.iterdir())
+    status, out, err = run(folder, *words)
+    assert status == 1
+    assert out == ""
+    assert err.startswith("durable-nb run: ")
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert [name for name in sorted(path.name for path in folder.iterdir()) if name not in (".durable_nb", "key")] == [
+        name for name in before if name not in (".durable_nb", "key")
+    ]
+
+
+def test_a_held_store_is_told_with_a_status_of_its_own(folder):
+    """While another process holds the store a scheduler may try again later."""
+    first = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")
+    wait_until(lambda: "begin 0" in told(folder), "the first cell")
+    status, _, err = run(folder, "report.ipynb", "-o", "second.ipynb", "--auto")
+    assert status == 75
+    assert str(first.pid) in err or "holds" in err or "pid" in err
+    first.communicate(timeout=PATIENCE_SECONDS)
+    assert first.returncode == 0
+
+
+def test_a_folder_is_run_in_order(folder):
+    """Each notebook by its name, hidden ones left out; the worst status is returned."""
+    inside = folder / "all"
+    (inside / ".hidden").mkdir(parents=True)
+    for name in ("b", "a", ".hidden/c"):
+        write(inside / f"{name}.ipynb", ["import os", f"open(os.path.join('..', 'order'), 'a').write('{name} ')"])
+    assert run(folder, "all", "-o", "made", "--quiet")[0] == 0
+    assert (folder / "order").read_text() == "a b "
+    assert sorted(path.name for path in (folder / "made").iterdir()) == ["a.ipynb", "b.ipynb"]
+
+
+def test_json_lines_tell_all(folder):
+    """Each event is a line of JSON: cells with place and seconds, attempts, replays."""
+    flaky = "%%step flaky --max-attempts 3 --interval-seconds 0\nif not os.path.exists('once'):\n    open('once', 'w').close()\n    raise OSError('no')"
+    write(folder / "flaky.ipynb", [TALLY, flaky])
+    status, out, err = run(folder, "flaky.ipynb", "--json")
+    assert (status, err) == (0, "")
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [each["event"] for each in events if each["event"].startswith("cell")] == ["cell_started", "cell_ended"] * 2
+    failed = [each for each in events if each.get("kind") == "attempt_failed"]
+    assert [(each["name"], each["attempt"], each["max_attempts"], each["error"]) for each in failed] == [
+        ("flaky", 1, 3, "OSError: no")
+    ]
+    assert [(each["place"], each["of"]) for each in events if each["event"] == "cell_ended"] == [(1, 2), (2, 2)]
+
+
+def test_what_a_person_ran_is_shared_with_reuse_only(folder):
+    """Headless and interactive have one store and the same identities."""
+    sys.path.insert(0, str(folder.parents[0]))
+    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
+    count = len(told(folder))
+    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--reuse", "--quiet")[0] == 0
+    assert len(told(folder)) == count
