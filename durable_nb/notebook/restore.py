@@ -19,12 +19,11 @@ from durable_nb.notebook.body import CellBody
 from durable_nb.notebook.cell_run import StepOptions
 from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.cells import Cell
-from durable_nb.notebook.checkpoints import label
 from durable_nb.notebook.looking import only_looks
 from durable_nb.notebook.report import Section, StepReport
 from durable_nb.notebook.setting_up import only_sets_up
 from durable_nb.notebook.spans import span
-from durable_nb.store.records import COMPLETED
+from durable_nb.store.records import COMPLETED, label
 from durable_nb.values.address import ATOMS
 
 if TYPE_CHECKING:

@@ -123,7 +123,9 @@ def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(folder, tmp_p
         process = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet", start_new_session=True)
         before = len(told(folder))
         wanted = before + instants.choice((0, 1, 1, 2))
-        wait_until(lambda wanted=wanted, process=process: len(told(folder)) >= wanted or process.poll() is not None, seed)
+        wait_until(
+            lambda wanted=wanted, process=process: len(told(folder)) >= wanted or process.poll() is not None, seed
+        )
         time.sleep(instants.random() * 0.2)
         children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
         process.kill()
