@@ -131,7 +131,7 @@ def _mail_of(kernel: Any) -> Mail:
     """
     for name in ("_publish_status", "_parent_ident", "get_parent", "set_parent", "session"):
         getattr(kernel, name)
-    if hasattr(kernel, "msg_queue"):
+    if not hasattr(kernel, "shell_main"):  # 7.0 still has a msg_queue, but uses it no more
         return _Queue(kernel)
     thread = kernel.shell_channel_thread
     return _Stream(kernel.shell_stream if thread is None else thread.manager._shell_channel_to_main.to_stream)  # noqa: SLF001
@@ -163,7 +163,8 @@ class _Queue:
 class _Stream:
     """ipykernel 7: a thread reads the socket and sends the main shell's messages through a pair of sockets.
 
-    Whatever a running async cell leaves in there, its event loop takes out; 7.4 dispatches comms at once then.
+    Whatever a running async cell leaves in there, its event loop takes out; 7.4 dispatches comms at once then,
+    while in 7.0 to 7.3 only those that go to a subshell are not held up.
     """
 
     waits_for_async_cells = False

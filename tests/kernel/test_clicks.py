@@ -254,6 +254,7 @@ def test_without_what_it_needs(panel):
     assert kernel.run("extension.clicks.works").text == "False"
     unknown = "from durable_nb.notebook.clicks import Clicks\nClicks(type('Shell', (), {'kernel': object()})).works"
     assert kernel.run(unknown).text == "False"
+    kernel.run("extension.clicks.__init__(get_ipython())\nextension.clicks.unpin(ours)")
 
 
 def _statuses(client, last):
