@@ -25,6 +25,7 @@ NOTEBOOK = "quickstart.ipynb"
 KILL_AFTER_PAGES = 150
 MAX_BYTES, COLOURS = 150_000, (256, 128, 64)
 WIDTH, HEIGHT, SCALE = 900, 5600, 1.5  # pixels fine enough for print
+PARTS = ("lab", "monitor", "terminal", "server")
 NEEDED = ("jupyterlab", "playwright", "PIL", "psutil", "pexpect", "rich", "nbformat")
 
 MORE_CELLS = {
@@ -121,8 +122,7 @@ def lab_pictures(lab: NotebookPage, server: Server, log: Path) -> None:
 
     lab.open("light")
     lab.run_all()
-    wait_until(lambda: "next attempt in" in lab.shown("loop") and pages_answered(log) >= KILL_AFTER_PAGES, "the loop")
-    write_png("retrying", lab.picture("fetch", "loop"))
+    wait_until(lambda: "next attempt" in lab.shown("loop") and pages_answered(log) >= KILL_AFTER_PAGES, "the loop")
     kill_and_resume(lab, server)
     lab.save()
     for theme in THEMES:
@@ -150,8 +150,9 @@ def page_pictures(page: Page, folder: Path) -> None:
 
 
 def main() -> None:
-    """Take all pictures."""
-    path = check_needs()
+    """Take all pictures, or the parts that are named."""
+    path, parts = check_needs(), sys.argv[1:] or PARTS
+    import monitor
     import terminal
     from pages import NotebookPage, Server, chromium
 
@@ -169,11 +170,16 @@ def main() -> None:
             page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, device_scale_factor=SCALE)
             server = Server(folder, environment)
             try:
-                lab_pictures(NotebookPage(server, page, NOTEBOOK, cells), server, log)
+                if "lab" in parts:
+                    lab_pictures(NotebookPage(server, page, NOTEBOOK, cells), server, log)
+                if "monitor" in parts:
+                    monitor.take(server, page, folder, write_png)
             finally:
                 server.close()
-            write_png("terminal", terminal.picture(page, folder))
-            page_pictures(page, folder)
+            if "terminal" in parts:
+                write_png("terminal", terminal.picture(page, folder))
+            if "server" in parts:
+                page_pictures(page, folder)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from durable_nb.core.passes import ScopePass
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.lines import Line
-    from durable_nb.notebook.monitor import Surroundings
+    from durable_nb.notebook.monitor import Stage
     from durable_nb.notebook.monitor_text import End
 
 LONG_SAVE_SECONDS = 1.0
@@ -22,9 +22,9 @@ LONG_SAVE_SECONDS = 1.0
 class Display:
     """Listens to the events of steps and tells the user in quiet lines, each beginning with ``↻``."""
 
-    def __init__(self, around: Surroundings) -> None:
-        self._around = around
-        self._monitor = Monitor(around)
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._monitor = Monitor(stage)
         self._cell = ""
         self._usual: dict[str, int] = {}
         self._body_finished_at = 0.0
@@ -32,16 +32,16 @@ class Display:
 
     def line(self, text: str) -> Line:
         """Say one line."""
-        self._around.screen.make_way()
-        return say(self._around.shell, f"{MARK} {text}")
+        self._stage.screen.make_way()
+        return say(self._stage.shell, f"{MARK} {text}")
 
     def cell_began(self, cell: Cell) -> None:
         """Follow a cell; what steps in the background showed so far stays as it is."""
         self._monitor.end("completed")
         self._cell = cell.cell_id or cell.source
         source = cell.source.partition("\n")[2] if cell.source.lstrip().startswith("%%") else cell.source
-        self._monitor = Monitor(self._around, source, self._usual.get(self._cell))
-        self._around.screen.open()
+        self._monitor = Monitor(self._stage, source, self._usual.get(self._cell))
+        self._stage.screen.open()
 
     def show_from_start(self) -> None:
         """Show the retry monitor of the running cell from its first attempt on."""
@@ -81,7 +81,7 @@ class Display:
     def close(self) -> None:
         """Show nothing any more."""
         self._monitor.end("completed")
-        self._around.screen.close()
+        self._stage.screen.close()
 
     def cell_ended(self, scope_pass: ScopePass | None, error: BaseException | None = None) -> None:
         """Close what was live in the cell and say how many of its calls replayed."""
@@ -94,7 +94,7 @@ class Display:
             how_to = f"({again} to call again)"
         ended: End = "completed" if error is None else "failed" if isinstance(error, Exception) else "interrupted"
         told = self._monitor.end(ended, f" {how_to}" if how_to else "")
-        self._monitor = Monitor(self._around)
+        self._monitor = Monitor(self._stage)
         if how_to and not told and scope_pass is not None:
             self.line(f"{plural(scope_pass.replayed, 'call')} replayed {how_to}")
-        self._around.screen.close()
+        self._stage.screen.close()

@@ -25,7 +25,7 @@ from durable_nb.notebook.file import NamesInFile
 from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_of
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
-from durable_nb.notebook.monitor import Surroundings
+from durable_nb.notebook.monitor import Stage
 from durable_nb.notebook.news import News
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
@@ -87,7 +87,7 @@ class DurableNB(Configurable):
         self.clock = KernelClock(self.clicks)
         self.notebook: Notebook | None = None
         self.bus = EventBus()
-        self.display = Display(Surroundings(shell, self.clock, Screen(), live_views, self.clicks))
+        self.display = Display(Stage(shell, self.clock, Screen(), live_views, self.clicks))
         self.cell = Cell("", "", 0, interactive=True)
         self.names_in_file = NamesInFile(None, name_on)
         self._auto_mode = AutoMode(self)

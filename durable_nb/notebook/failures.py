@@ -22,7 +22,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 def describe(shell: InteractiveShell, error: BaseException) -> Failure:
     """Describe an error with the traceback as a person wants it: from the user's code on."""
     frames = user_frames(error.__traceback__) or _outside(error.__traceback__)
-    lines = list(_frame_lines(shell, frames))
+    lines = _frame_lines(shell, frames)
     lines += [Failure.of(error).line, *(f"from {Failure.of(cause).line}" for cause in _causes(error))]
     return Failure.of(error, "\n".join(lines)[-MOST_CHARACTERS:])
 
@@ -45,9 +45,12 @@ def _frame_lines(shell: InteractiveShell, frames: TracebackType | None) -> list[
 
 
 def _place(shell: Any, file: str) -> str:
-    """Return what IPython calls the cell that a file name stands for; else the file."""
+    """Return what IPython calls the cell that a file name stands for; else the file, from the current folder."""
     found = shell.compile.format_code_name(file)
-    return " ".join(found) if found is not None else f"File {file}"
+    if found is not None:
+        return " ".join(found)
+    path, here = Path(file), Path.cwd()
+    return f"File {path.relative_to(here) if path.is_relative_to(here) else path}"
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import logging
 import threading
 from contextvars import copy_context
 from functools import partial
@@ -16,7 +17,6 @@ from durable_nb.notebook.live_line import LiveLine
 from durable_nb.notebook.loops import expected_calls
 from durable_nb.notebook.monitor_text import counted, final_text, progress_text, run_text, status_text
 from durable_nb.notebook.pace import Pace
-from durable_nb.values.files import watched_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from durable_nb.notebook.monitor_text import End
     from durable_nb.notebook.views import Action, Clicks, Panel, Views
 
+logger = logging.getLogger("durable_nb")
+
 LONG_SECONDS: Final = 2.0
 """Calls that go on for longer than this are shown by number."""
 LIVE_SECONDS: Final = 0.1
@@ -39,7 +41,7 @@ LOGGED_SECONDS: Final = 30.0
 """So often a line about progress is added where lines cannot change."""
 
 
-class Surroundings:
+class Stage:
     """What monitors share in one shell.
 
     Attributes:
@@ -61,15 +63,15 @@ class Monitor:
     """Follows one cell.
 
     Args:
-        around: what monitors share.
+        stage: what monitors share.
         source: the cell's code, to count its calls in advance.
         usual: how many calls the cell made the last time it completed.
     """
 
-    def __init__(self, around: Surroundings, source: str = "", usual: int | None = None) -> None:
-        self._around = around
+    def __init__(self, stage: Stage, source: str = "", usual: int | None = None) -> None:
+        self._stage = stage
         self._source, self._usual = source, usual
-        self._activity = Activity(partial(describe, around.shell))
+        self._activity = Activity(partial(describe, stage.shell))
         self._pace = Pace(self._show_now)
         self._context = copy_context()
         self._lock = threading.RLock()
@@ -122,14 +124,17 @@ class Monitor:
     # -- showing it
 
     def _show_now(self) -> None:
-        self._show(self._around.clock.now())
+        try:
+            self._show(self._stage.clock.now())
+        except Exception:  # in a thread of its own it would be a traceback in the user's cell
+            logger.exception("the retry monitor could not be shown")
 
     def _show(self, at: float) -> None:
         # In the cell's own context: messages must be its outputs, from whatever thread they are sent.
         self._context.copy().run(self._show_here, at)
 
     def _show_here(self, at: float) -> None:
-        with self._lock, watched_by(()):  # what a widget's code reads is nothing that a step depends on
+        with self._lock:
             if self._over:
                 return
             self._counting = self._counting or self._goes_on(at)
@@ -151,10 +156,10 @@ class Monitor:
     def _total(self) -> int | None:
         if self._tree is None:
             try:
-                self._tree = ast.parse(transformed(self._around.shell, self._source))
-            except (SyntaxError, ValueError):
+                self._tree = ast.parse(transformed(self._stage.shell, self._source))
+            except (SyntaxError, ValueError, RecursionError):
                 self._tree = ast.Module([], [])
-        total = expected_calls(self._tree, self._around.shell.user_ns)
+        total = expected_calls(self._tree, self._stage.shell.user_ns)
         if total is None or total < self._activity.calls_made:
             total = self._usual
         return total if total is not None and total >= self._activity.calls_made else None
@@ -200,20 +205,24 @@ class Monitor:
             self._line.update(f"{MARK} {text}")
 
     def _begin(self, text: str) -> Line:
-        around = self._around
-        if around.screen.open_now and not in_kernel(around.shell):
-            return LiveLine(around.screen, text)
-        return say(around.shell, text, self._html(text))
+        stage = self._stage
+        if stage.screen.open_now and not in_kernel(stage.shell):
+            return LiveLine(stage.screen, text)
+        return say(stage.shell, text, self._html(text))
 
     def _html(self, text: str) -> str | None:
         """Return the text inside of the place where the panel appears; what a page without it shows."""
         return None if self._panel is None else f'<div class="{self._panel.place}">{muted(text)}</div>'
 
     def _make_panel(self) -> Panel | None:
-        around = self._around
-        if not in_kernel(around.shell) or is_headless(around.shell):
+        stage = self._stage
+        if not in_kernel(stage.shell) or is_headless(stage.shell):
             return None
-        return around.live_views().monitor(self._act, around.clicks, around.clock)
+        try:
+            return stage.live_views().monitor(self._act, stage.clicks, stage.clock)
+        except Exception:  # whatever is wrong with the kernel's widgets, retries are told of
+            logger.exception("the retry monitor is text: its widget could not be made")
+            return None
 
     def _act(self, action: Action, run: int | None) -> None:
         """Do what a button says; in whatever thread, so nothing more than that."""
@@ -239,8 +248,8 @@ class Monitor:
         picture = self._activity.picture(self._at)
         text = final_text(picture, how, counting=self._counting, replayed_note=replayed_note)
         if isinstance(self._line, LiveLine):
-            self._around.screen.make_way()
-            say(self._around.shell, f"{MARK} {text}")
+            self._stage.screen.make_way()
+            say(self._stage.shell, f"{MARK} {text}")
         else:
             self._line.update(f"{MARK} {text}")
         if self._panel is not None:

@@ -11,7 +11,7 @@ from durable_nb.core.events import StepEvent
 from durable_nb.notebook.clicks import Clicks
 from durable_nb.notebook.display import Display
 from durable_nb.notebook.live_line import Screen
-from durable_nb.notebook.monitor import Surroundings
+from durable_nb.notebook.monitor import Stage
 from durable_nb.notebook.spans import moment, size, span
 from durable_nb.testing import FakeClock
 
@@ -71,7 +71,7 @@ def test_moments_are_absolute():
 def told(make_shell, capfd):
     """Tell a display of events and return the lines that came of them."""
     shell = make_shell(load=False)
-    display = Display(Surroundings(shell, FakeClock(), Screen(), None, Clicks(shell)))
+    display = Display(Stage(shell, FakeClock(), Screen(), None, Clicks(shell)))
 
     def tell(*events):
         for event in events:

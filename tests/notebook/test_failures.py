@@ -46,6 +46,15 @@ def test_a_call(shell):
     ]
 
 
+def test_a_file(shell, tmp_path):
+    """A file in the notebook's folder is named without the folder."""
+    (tmp_path / "helper.py").write_text("def help():\n    raise ValueError('no')")
+    shell.run_cell("import sys; sys.path.insert(0, '.'); import helper", store_history=True)
+    text = fails(shell, FAILING + "helper.help()")
+    shell.run_cell("del sys.modules['helper'], sys.path[0]")
+    assert "File helper.py, line 2, in help" in text
+
+
 def test_causes(shell):
     """What an error came of is named after it, each in a line."""
     code = FAILING + "try:\n    1 / 0\nexcept Exception as error:\n    raise KeyError('k') from error"
