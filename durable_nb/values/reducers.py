@@ -24,6 +24,7 @@ from cloudpickle import cloudpickle as cp
 
 from durable_nb.values import rebuild
 from durable_nb.values.closed_files import closed_file
+from durable_nb.values.counters import counted
 from durable_nb.values.hooks import save_hook
 from durable_nb.values.left_out import left_out, own_names
 from durable_nb.values.process_streams import process_stream
@@ -248,6 +249,14 @@ def reduce_memoryview(_: PicklerState, view: memoryview) -> Any:
     raise Refused(view, "it looks at memory of another object, which a copy would not")
 
 
+def reduce_count(_: PicklerState, counter: Any) -> Any:
+    """Save a counter as one that goes on from where it is; newer Pythons do not pickle it."""
+    arguments = counted(counter)
+    if arguments is None:
+        raise Refused(counter, "it counts in other than plain numbers")
+    return itertools.count, arguments
+
+
 def reduce_stream(_: PicklerState, stream: Any) -> Any:
     """Refer to the process's own random stream; pickle would make a copy, which no seeding reaches."""
     found = process_stream(stream)
@@ -324,6 +333,7 @@ _EXACT: Mapping[type, Any] = {
     types.MappingProxyType: reduce_proxy,
     memoryview: reduce_memoryview,
     random.Random: reduce_stream,
+    itertools.count: reduce_count,
     functools._lru_cache_wrapper: reduce_lru_cache,
     functools.cached_property: reduce_cached_property,
     typing.NewType: reduce_typing,

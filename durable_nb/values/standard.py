@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 import functools
+import itertools
 import pathlib
 import re
 import sys
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.values import arrays
 from durable_nb.values.closed_files import FILES, closed_file
+from durable_nb.values.counters import counted
 from durable_nb.values.kinds import class_name
 from durable_nb.values.ordering import sort_key
 from durable_nb.values.unreadable import CannotReduceError
@@ -63,6 +65,13 @@ def _partial(_: Reducer, value: Any) -> Parts:
     return ("partial", type(value), value.func, value.args, value.keywords, value.__dict__)
 
 
+def _count(_: Reducer, value: Any) -> Parts:
+    arguments = counted(value)
+    if arguments is None:
+        raise CannotReduceError("itertools.count", "it counts in other than plain numbers")
+    return ("count", *arguments)
+
+
 def _pattern(_: Reducer, value: Any) -> Parts:
     return ("=pattern", value.pattern, value.flags)
 
@@ -92,6 +101,7 @@ STANDARD: Final[dict[type, Callable[[Reducer, Any], Parts]]] = {
     collections.Counter: _mapping,
     collections.deque: _deque,
     functools.partial: _partial,
+    itertools.count: _count,
     re.Pattern: _pattern,
     slice: _slice,
     pathlib.PurePosixPath: _path,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import io
+import itertools
 import logging
 import mmap
 import os
@@ -21,13 +22,14 @@ import types
 import weakref
 from collections import OrderedDict
 from contextvars import ContextVar
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_nb.errors import DecodeError, EncodeError
+from durable_nb.errors import DecodeError, EncodeError, FingerprintError
 from durable_nb.values.fingerprint import fingerprint
 from durable_nb.values.pickling import Encoded, decode, encode, environment
 
@@ -553,6 +555,27 @@ def test_live_widgets_and_the_shell_are_refused():
     error = culprit_of({"get_ipython": shell.get_ipython})
     assert error.path == "get_ipython.__self__"
     assert error.reason == "it is the IPython shell itself"
+
+
+@pytest.mark.parametrize("arguments", [(), (3,), (3, 2), (-1, -4), (0.5, 0.25), (10**30,)])
+def test_a_counter_goes_on_from_where_it_is(arguments):
+    """A copy has its fingerprint and counts on, whatever the original does; a pair of one stays one."""
+    counter = itertools.count(*arguments)
+    next(counter)
+    first, second = again([counter, counter])
+    assert first is second
+    assert fingerprint(first) == fingerprint(counter)
+    before = fingerprint(counter)
+    assert [next(first), next(first)] == [next(counter), next(counter)]
+    assert fingerprint(counter) != before
+
+
+def test_a_counter_of_other_numbers_is_refused():
+    """What its text does not tell exactly cannot be saved or compared."""
+    counter = itertools.count(Fraction(1, 2))
+    assert culprit_of([counter]).reason == "it counts in other than plain numbers"
+    with pytest.raises(FingerprintError, match="plain numbers"):
+        fingerprint(counter)
 
 
 def test_the_streams_of_the_process_are_referred_to():
