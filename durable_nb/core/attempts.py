@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -94,6 +94,7 @@ class StoredAttemptLog:
         self._pass_id = pass_id
         self._of = 0
         self._late: tuple[Cancellable, Callable[[], AttemptRecord]] | None = None
+        self._started_at = 0.0
 
     def resume(self, max_attempts: int) -> ResumePoint:
         """Go on after the attempts that an earlier process made."""
@@ -102,7 +103,8 @@ class StoredAttemptLog:
 
     def started(self, number: int) -> Transaction | None:
         """Tell of the start: from attempt 2 on before the body runs, which may kill the process at once; else late."""
-        start = partial(self._record, number, "started", self._session.clock.now())
+        self._started_at = self._session.clock.now()
+        start = partial(self._record, number, "started", self._started_at)
         if number > 1:
             record = start()
             self._session.attempts.add(record)
@@ -121,6 +123,7 @@ class StoredAttemptLog:
     def failed(self, number: int, error: BaseException, wait_seconds: float) -> Transaction:
         """Tell of the failure and the deadline of the next attempt."""
         record = self._record(number, "failed", self._session.clock.now(), error, wait_seconds)
+        record = replace(record, started_at=self._started_at)
         self._session.attempts.add(record)
         return Transaction(self._session, (record,))
 

@@ -291,6 +291,7 @@ class StepCall:
                     "call",
                     id(self),
                     self.scope_pass.id if self.scope_pass is not None else 0,
+                    self.scope_pass.index.record.id if self.scope_pass is not None else 0,
                     self.sequence,
                     max_attempts=self.policy.attempts,
                     at=self.clock.now(),

@@ -36,6 +36,7 @@ class StepEvent:
         step_kind: ``cell``, ``call``, ``workflow`` or ``sleep``.
         run: tells this run of the step from the others that are under way in this process.
         pass_id: the pass through the scope it runs in, 0 without a store.
+        scope_id: that scope: the cell around a call; 0 where it is not known.
         sequence: its start order in that pass, 1-based.
         attempt: 1-based.
         max_attempts: the most attempts there are.
@@ -55,6 +56,7 @@ class StepEvent:
     step_kind: str
     run: int = 0
     pass_id: int = 0
+    scope_id: int = 0
     sequence: int = 0
     attempt: int = 1
     max_attempts: int = 1

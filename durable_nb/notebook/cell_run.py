@@ -118,6 +118,11 @@ class CellRun:
         """There is no pass through a scope."""
         return 0
 
+    @property
+    def scope_id(self) -> int:
+        """There is no scope."""
+        return 0
+
     def announce(self, kind: EventKind, **details: Any) -> None:
         """Tell the displays."""
         self.bus.emit(
@@ -127,6 +132,7 @@ class CellRun:
                 "cell",
                 id(self),
                 self.pass_id,
+                self.scope_id,
                 max_attempts=self.policy.attempts,
                 at=self.clock.now(),
                 **{"reason": self.reason, "size_bytes": self.saved_bytes, **details},

@@ -312,3 +312,8 @@ class CellStep(CellRun):
     def seeds_first(self) -> frozenset[str]:
         """Return the streams that the cell seeds before it can have drawn from them."""
         return seeded_first(self.code.tree, self.notebook.namespace.names)
+
+    @property
+    def scope_id(self) -> int:
+        """The cell's scope."""
+        return self._scope.id

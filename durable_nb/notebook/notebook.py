@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.notebook.cells import CellScopes, Occurrences
 from durable_nb.notebook.checkpoints import Checkpoints
+from durable_nb.notebook.journal import Journal
 from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.partial import LeftOut
 from durable_nb.notebook.provenance import Origins
@@ -38,6 +39,7 @@ class Notebook:
         left_out: the names that replays went without.
         used: label -> the row that its last run or replay in this kernel made or used.
         unrecorded: label -> why its last run in this kernel was not checkpointed.
+        journal: what happens in this kernel that no row tells.
     """
 
     def __init__(self, shell: InteractiveShell, session: Session, snapshot_bytes: int, file: str = "") -> None:
@@ -56,6 +58,8 @@ class Notebook:
         self.step_pass: ScopePass | None = None
         self.snapshot_bytes = snapshot_bytes
         self.file = file
+        self.journal = Journal(session.clock.now())
+        session.bus.subscribe(self.journal.on_event)
 
     def close(self) -> None:
         """Close the store."""

@@ -202,6 +202,8 @@ def _encode_attempt(record: AttemptRecord) -> Row:
         "retry_at": record.retry_at,
         "max_attempts": record.max_attempts,
     }
+    if record.started_at:
+        head["started_at"] = record.started_at
     detail: dict[str, Any] = {}
     body = _encode_body(None, record.error, detail, _no_blob)
     return Row(0, record.pass_id, "attempt", to_json(head), _some(detail), body)

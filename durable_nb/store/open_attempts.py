@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
+
+from durable_nb.store.records import ErrorRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,19 +27,28 @@ class Ended(Protocol):
 
 
 class OpenAttempts:
-    """The attempts of steps that have not ended, as the ledger had them when it was opened and since."""
+    """The attempts of steps that have not ended, as the ledger had them when it was opened and since.
+
+    Attributes:
+        history: every attempt in the order of writing, those of steps that have ended among them; of their errors
+            only type and message, since the rest may hold much.
+    """
 
     def __init__(self, attempts: Iterable[AttemptRecord], steps: Iterable[Ended]) -> None:
         ended: dict[bytes, float] = {}
         for step in steps:
             ended[step.key] = max(step.ended_at, ended.get(step.key, 0.0))
         self._open: defaultdict[bytes, list[AttemptRecord]] = defaultdict(list)
+        self.history: list[AttemptRecord] = []
         for attempt in attempts:
             if attempt.at > ended.get(attempt.key, 0.0):
                 self.add(attempt)
+            else:
+                self.history.append(_in_short(attempt))
 
     def add(self, attempt: AttemptRecord) -> None:
         """Take in a row; one that closes an execution of the step clears what came before."""
+        self.history.append(_in_short(attempt))
         if attempt.state == "closed":
             self.close(attempt.key)
         else:
@@ -62,6 +74,11 @@ class OpenAttempts:
     def last(self) -> list[AttemptRecord]:
         """Return the last row of each step that has not ended, in the order of their first."""
         return [last_of(rows) for rows in self._open.values()]
+
+
+def _in_short(attempt: AttemptRecord) -> AttemptRecord:
+    error = attempt.error
+    return attempt if error is None else replace(attempt, error=ErrorRecord(error.type, error.message))
 
 
 def last_of(rows: Iterable[AttemptRecord]) -> AttemptRecord:

@@ -181,6 +181,7 @@ class AttemptRecord:
         retry_at: Unix seconds when the next attempt is due.
         error: what it failed with.
         max_attempts: how many attempts the step may make; 0 in rows of before it was written.
+        started_at: of a failed attempt, when it began, in Unix seconds; 0 in rows of old.
     """
 
     key: bytes
@@ -193,6 +194,7 @@ class AttemptRecord:
     retry_at: float = 0.0
     error: ErrorRecord | None = None
     max_attempts: int = 0
+    started_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,3 +157,37 @@ def test_errors_of_attempts_are_in_the_ledger(store):
     ]
     assert [each.wait_seconds for each in failed] == [1.0, 2.0]
     assert [each.retry_at - each.at for each in failed] == [1.0, 2.0]
+
+
+def test_a_failed_attempt_says_when_it_began(reopen, clock):
+    """The first one has no row of its start, and yet it is known how long each took."""
+
+    @step(retries_allowed=True, max_attempts=3, interval_seconds=2.0)
+    def flaky():
+        clock.advance(5.0)
+        if step_status().current_attempt < 2:
+            raise OSError("busy")
+
+    with reopen() as store:
+        began = clock.now()
+        flaky()
+        assert [each.number for each in store.attempts.history if each.state == "started"] == [2, 3]
+    with reopen() as store:
+        failed = [each for each in store.attempts.history if each.state == "failed"]
+        assert [(each.started_at - began, each.at - began) for each in failed] == [(0.0, 5.0), (7.0, 12.0)]
+
+
+def test_the_history_holds_no_pickles(reopen):
+    """It is kept as long as the store is open, and an error may hold much: type and message are enough."""
+
+    @step(retries_allowed=True, max_attempts=2)
+    def flaky():
+        if step_status().current_attempt < 1:
+            raise OSError("busy")
+
+    with reopen():
+        flaky()
+    with reopen() as store:
+        (failed,) = [each for each in store.attempts.history if each.state == "failed"]
+        assert (failed.error.type, failed.error.message) == ("OSError", "busy")
+        assert (failed.error.payload, failed.error.traceback) == (None, "")
