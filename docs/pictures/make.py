@@ -1,7 +1,8 @@
 """Takes the pictures of README and docs: JupyterLab and a terminal, killed and resumed for real.
 
 Runs a copy of the quickstart against the demo's flaky server, kills its kernel with SIGKILL in the
-middle of the loop, and runs all cells again. Writes PNG files beside this script.
+middle of the loop, and runs all cells again. Writes PNG files beside this script. `make.py PART`
+takes those of one part only: quickstart, terminal, or views.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ NOTEBOOK = "quickstart.ipynb"
 KILL_AFTER_PAGES = 150
 MAX_BYTES, COLOURS = 150_000, (256, 128, 64)
 WIDTH, HEIGHT, SCALE = 900, 5600, 1.5  # pixels fine enough for print
-PARTS = ("lab", "monitor", "terminal", "server")
+PARTS = ("lab", "monitor", "terminal", "server", "views")
 NEEDED = ("jupyterlab", "playwright", "PIL", "psutil", "pexpect", "rich", "nbformat")
 
 MORE_CELLS = {
@@ -154,6 +155,7 @@ def main() -> None:
     path, parts = check_needs(), sys.argv[1:] or PARTS
     import monitor
     import terminal
+    import views
     from pages import NotebookPage, Server, chromium
 
     with tempfile.TemporaryDirectory(prefix="durable-nb-pictures-") as name:
@@ -180,6 +182,8 @@ def main() -> None:
                 write_png("terminal", terminal.picture(page, folder))
             if "server" in parts:
                 page_pictures(page, folder)
+            if "views" in parts:
+                views.take(page, folder, write_png)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 MAX_CELL = 60
 _NUMBER = re.compile(r"|\d+(\.\d+)?( ?[a-zA-Z]{1,2})?( \d+ [a-z]{1,2})?")
@@ -33,8 +33,14 @@ def plain_table(rows: Sequence[Any]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def html_table(rows: Sequence[Any]) -> str:
-    """Return the rows as an HTML table that takes its colours from the page."""
+def html_table(rows: Sequence[Any], table: str = "", row: Callable[[Any], str] = lambda _: "") -> str:
+    """Return the rows as an HTML table that takes its colours from the page.
+
+    Args:
+        rows: dataclasses of one kind.
+        table: attributes of the table, as HTML, with a space before them.
+        row: returns those of a row.
+    """
     if not rows:
         return "<em>(none)</em>"
     header, body = _cells(rows)
@@ -47,8 +53,8 @@ def html_table(rows: Sequence[Any]) -> str:
             for side, cell in zip(sides, cells, strict=True)
         )
 
-    filled = "".join(f"<tr>{line(cells, 'td')}</tr>" for cells in body)
-    return f"<table><thead><tr>{line(header, 'th')}</tr></thead><tbody>{filled}</tbody></table>"
+    filled = "".join(f"<tr{row(each)}>{line(cells, 'td')}</tr>" for each, cells in zip(rows, body, strict=True))
+    return f"<table{table}><thead><tr>{line(header, 'th')}</tr></thead><tbody>{filled}</tbody></table>"
 
 
 def _to_the_right(body: list[list[str]]) -> set[int]:

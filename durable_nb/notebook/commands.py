@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from durable_nb.core.history import Table
 from durable_nb.errors import OptionError
 from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
-from durable_nb.notebook.report import StepReport, StepRow, numbered, show, step_row
+from durable_nb.notebook.picturing import picture
+from durable_nb.notebook.report import StepReport, numbered, show, step_row
 from durable_nb.notebook.restore import restore
 from durable_nb.notebook.spans import moment
+from durable_nb.notebook.status import StatusTable
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 from durable_nb.notebook.why_calls import call_names, why_called
 
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
 
     from durable_nb.notebook.extension import DurableNB
     from durable_nb.notebook.notebook import Notebook
+    from durable_nb.notebook.views import RowAction
     from durable_nb.store.records import StepRecord
 
-COMMANDS = ("status", "why", "show", "diff", "rerun", "forget", "restore", "auto", "execution")
+COMMANDS = (
+    "status", "why", "show", "diff", "rerun", "forget", "timeline", "graph", "restore", "auto", "execution",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,18 @@ class DurableMagics(Magics):
     def __init__(self, extension: DurableNB) -> None:
         super().__init__(extension.shell)
         self._extension = extension
-        self._commands: dict[str, Callable[[_Request], Any]] = {
-            "show": _show,
-            "diff": _diff,
-            "rerun": self._rerun,
-            "forget": self._forget,
+        self._commands: dict[str, Callable[[Notebook, list[str]], Any]] = {
+            "status": self._status,
+            "why": lambda notebook, words: why_named(notebook, *_arguments(words)),
+            "show": lambda notebook, words: _show(_request(notebook, words)),
+            "diff": lambda notebook, words: _diff(_request(notebook, words)),
+            "rerun": lambda notebook, words: self._rerun(_request(notebook, words)),
+            "forget": lambda notebook, words: self._forget(_request(notebook, words)),
+            "timeline": partial(picture, extension),
+            "graph": partial(picture, extension),
+            "restore": self._restore,
+            "auto": self._auto,
+            "execution": self._execution,
         }
 
     @line_magic
@@ -66,59 +78,64 @@ class DurableMagics(Magics):
             %durable diff NAME [A B]      what its newest two checkpoints hold, compared; or numbers A and B
             %durable rerun NAME [--from]  run NAME again the next time its cell runs; --from: what follows it, too
             %durable forget NAME          remove the checkpoints of NAME
-            %durable execution [ID]       which execution goes on here; with ID, go on with that one, or begin it
+            %durable timeline             a bar per step and attempt over time, live while cells run
+            %durable graph                the steps and the variables between them, those that are stale marked
+                                          both: --save FILE writes an .svg, .html or .png
             %durable restore              bind what the steps bound last, without running cells
+            %durable execution [ID]       which execution goes on here; with ID, go on with that one, or begin it
             %durable auto on|off          make every cell a step; --only-slow TIME records those that take longer
 
         NAME is a step's name, or the beginning of one; a step without a name is shown by the start of its code's
         digest.
         """
-        words = line.split()
-        notebook = self._extension.notebook
+        words, notebook = line.split() or ["status"], self._extension.notebook
         if notebook is None:
             raise UsageError("no store is open, so there are no checkpoints: see the line %load_ext durable_nb printed")
-        if not words or words == ["status"]:
-            return _status(notebook)
-        if words[0] == "why":
-            return _why(notebook, *_arguments(words))
-        if words == ["restore"]:
-            return restore(notebook)
-        if words[0] == "auto":
-            return self._auto(words[1:])
-        if words[0] == "execution":
-            return self._execution(words[1:])
         command = self._commands.get(words[0])
         if command is None:
             raise UsageError(f"%durable {words[0]} is unknown; there are {', '.join(COMMANDS)} (see %durable?)")
-        return command(_request(notebook, words))
+        return command(notebook, words)
 
-    def _auto(self, words: list[str]) -> None:
+    def _status(self, notebook: Notebook, words: list[str]) -> StatusTable:
+        _alone(words)
+        rows = [step_row(name, rows, notebook) for name, rows in notebook.checkpoints.steps().items()]
+        return StatusTable(rows, self._extension.table_token(partial(act, notebook)))
+
+    def _restore(self, notebook: Notebook, words: list[str]) -> StepReport:
+        _alone(words)
+        return restore(notebook)
+
+    def _auto(self, notebook: Notebook, words: list[str]) -> None:  # noqa: ARG002 - it is the shell's
         try:
-            self._extension.display.line(steer(self._extension, words))
+            self._extension.display.line(steer(self._extension, words[1:]))
         except OptionError as error:
             raise UsageError(str(error)) from None
 
-    def _execution(self, words: list[str]) -> None:
-        if len(words) > 1:
+    def _execution(self, notebook: Notebook, words: list[str]) -> None:  # noqa: ARG002 - another may be opened
+        if len(words) > 2:  # noqa: PLR2004 - the command and its id
             raise UsageError("%durable execution takes one id, e.g. %durable execution nightly-2026-11-22")
-        if words:
-            self._extension.execution_id = words[0]
+        if words[1:]:
+            self._extension.execution_id = words[1]
         self._extension.display.line(told(self._extension))
 
     def _rerun(self, request: _Request) -> None:
         names = [request.name]
         if request.from_here:
             names += _downstream(request.notebook, request.name)
-        request.notebook.rerun.update(names)
-        self._extension.display.line(f"{', '.join(names)} will run again when the cell runs")
+        self._extension.display.line(rerun(request.notebook, names))
 
     def _forget(self, request: _Request) -> None:
-        ids = {row.id for row in request.rows}
-        request.notebook.forget(ids).result()
-        many = "" if len(ids) == 1 else "s"
-        self._extension.display.line(
-            f"forgot {len(ids)} row{many} of {request.name}; variables in memory stay as they are"
-        )
+        self._extension.display.line(forget(request.notebook, request.name, request.rows))
+
+
+def _alone(words: list[str]) -> None:
+    """Refuse what follows a command that takes nothing.
+
+    Raises:
+        UsageError: something does.
+    """
+    if words[1:]:
+        raise UsageError(f"%durable {words[0]} takes nothing, not {words[1]} (see %durable?)")
 
 
 def _arguments(words: list[str], flags: frozenset[str] = frozenset()) -> list[str]:
@@ -165,11 +182,40 @@ def _find(known: Iterable[str], asked: str) -> str:
     raise UsageError(f"{asked} is no step of this notebook; {there}")
 
 
-def _status(notebook: Notebook) -> Table[StepRow]:
-    return Table(step_row(name, rows, notebook) for name, rows in notebook.checkpoints.steps().items())
+def act(notebook: Notebook, action: RowAction, name: str) -> StepReport:
+    """Do what a button beside a step says, and return what is to be shown.
+
+    Raises:
+        UsageError: the step is not there any more.
+    """
+    steps = notebook.checkpoints.steps()
+    name = _find(steps, name)
+    if action == "why":
+        return why_named(notebook, name)
+    if action == "show":
+        return show(notebook, name, steps[name])
+    return StepReport(rerun(notebook, [name]) if action == "rerun" else forget(notebook, name, steps[name]), ())
 
 
-def _why(notebook: Notebook, asked: str) -> StepReport:
+def rerun(notebook: Notebook, names: list[str]) -> str:
+    """Let steps run again; say so."""
+    notebook.rerun.update(names)
+    return f"{', '.join(names)} will run again when the cell runs"
+
+
+def forget(notebook: Notebook, name: str, rows: list[StepRecord]) -> str:
+    """Remove the rows of a step; say how many."""
+    ids = {row.id for row in rows}
+    notebook.forget(ids).result()
+    return f"forgot {len(ids)} row{'' if len(ids) == 1 else 's'} of {name}; variables in memory stay as they are"
+
+
+def why_named(notebook: Notebook, asked: str) -> StepReport:
+    """Explain the step that is asked for, by any unique beginning of its name.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
     steps = notebook.checkpoints.steps()
     open_attempts = notebook.session.attempts.newest()
     name = _find(dict.fromkeys((*steps, *notebook.unrecorded, *open_attempts, *call_names(notebook))), asked)

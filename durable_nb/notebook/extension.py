@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
 
-    from durable_nb.notebook.views import Views
+    from durable_nb.notebook.pictures.live import Live
+    from durable_nb.notebook.report import StepReport
+    from durable_nb.notebook.views import Buttons, RowAction, Views
 
 _ATTRIBUTE = "_durable_nb"
 
@@ -58,6 +60,7 @@ class DurableNB(Configurable):
         live_views: makes widgets where a page shows them; called only when one is to be shown.
         bus: tells listeners what happens to steps, in a store and without one.
         names_in_file: the names that two cells of the notebook's file have.
+        live: the picture that follows what happens, where one was asked for.
     """
 
     store = Unicode("", help="Path of the ledger; empty: .durable_nb/<notebook>.duckdb beside the notebook.").tag(
@@ -91,6 +94,8 @@ class DurableNB(Configurable):
         self.cell = Cell("", "", 0, interactive=True)
         self.names_in_file = NamesInFile(None, name_on)
         self._auto_mode = AutoMode(self)
+        self.live: Live | None = None
+        self._buttons: Buttons | None = None
         self._plain = PlainCells()
         self._running: object = None
         self._loading = True
@@ -212,6 +217,12 @@ class DurableNB(Configurable):
 
     def _close_store(self) -> None:
         move_to(None)
+        if self.live is not None:
+            self.live.close()
+            self.live = None
+        if self._buttons is not None:
+            self._buttons.close()
+            self._buttons = None
         if self.notebook is not None:
             self.notebook.close()
             self.notebook = None
@@ -229,6 +240,19 @@ class DurableNB(Configurable):
             self._auto_mode.turn_on()
         else:
             self._auto_mode.turn_off()
+
+    def table_token(self, act: Callable[[RowAction, str], StepReport]) -> str:
+        """Return the mark of tables whose rows get buttons, where a page shows them and its widgets work; else ""."""
+        if not in_kernel(self.shell) or is_headless(self.shell):
+            return ""
+        if self._buttons is None:
+            self._buttons = self.live_views().table(act, lambda: self.cell_runs)
+        return self._buttons.token
+
+    @property
+    def cell_runs(self) -> bool:
+        """Whether a cell runs now."""
+        return self._running is not None
 
     # -- cells
 
@@ -272,6 +296,8 @@ class DurableNB(Configurable):
             ended, self.notebook.step_pass = ended or self.notebook.step_pass, None
             self._explain(error, self.notebook)
         self.display.cell_ended(ended, error)
+        if self.live is not None:
+            self.live.changed()
 
     def _explain(self, error: BaseException | None, notebook: Notebook) -> None:
         """Say of a name that a cell missed that a replay went without it."""

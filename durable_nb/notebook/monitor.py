@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.lines import Line
     from durable_nb.notebook.live_line import Screen
     from durable_nb.notebook.monitor_text import End
-    from durable_nb.notebook.views import Action, Clicks, Panel, Views
+    from durable_nb.notebook.views import Clicks, Panel, RetryAction, Views
 
 logger = logging.getLogger("durable_nb")
 
@@ -224,7 +224,7 @@ class Monitor:
             logger.exception("the retry monitor is text: its widget could not be made")
             return None
 
-    def _act(self, action: Action, run: int | None) -> None:
+    def _act(self, action: RetryAction, run: int | None) -> None:
         """Do what a button says; in whatever thread, so nothing more than that."""
         if action == "stop":
             self._activity.stop(run)

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     from durable_nb.core.clock import Clock
     from durable_nb.notebook.activity import Picture
+    from durable_nb.notebook.report import StepReport
 
-Action = Literal["retry_now", "stop"]
+RetryAction = Literal["retry_now", "stop"]
 """What a person may ask of a run that is retried."""
 
-Act = Callable[[Action, int | None], None]
+Act = Callable[[RetryAction, int | None], None]
 """Does what was asked: of one run, or of all of them (None). It may be called in any thread."""
+
+RowAction = Literal["why", "show", "rerun", "forget"]
+"""What the buttons of a row in the table do."""
 
 
 class Clicks(Protocol):
@@ -43,8 +47,25 @@ class Panel(Protocol):
         """Take it off the page, and leave nothing of it in the kernel."""
 
 
+class Buttons(Protocol):
+    """Gives the tables of steps that a page shows their buttons."""
+
+    token: str
+
+    def close(self) -> None:
+        """Take the buttons away: the tables stay."""
+
+
 class Views(Protocol):
     """Makes the live views of a page that shows widgets."""
 
     def monitor(self, act: Act, clicks: Clicks, clock: Clock) -> Panel | None:
         """Make a retry monitor; None where no widget can be shown."""
+
+    def table(self, act: Callable[[RowAction, str], StepReport], cell_runs: Callable[[], bool]) -> Buttons:
+        """Return what gives the tables that have its token their buttons.
+
+        Args:
+            act: does what a button says for the step of its row.
+            cell_runs: says whether a cell runs now.
+        """

@@ -29,10 +29,8 @@ def why(notebook: Notebook, name: str, rows: list[StepRecord]) -> StepReport:
     """Explain a step that has rows."""
     newest = notebook.used.get(name, rows[-1])
     state = notebook.decisions.get(name, "was not run in this kernel yet")
-    ahead = outlook(notebook, name, rows)
-    unrecorded = notebook.unrecorded.get(name)
-    if unrecorded:
-        ahead = Outlook(f"runs: it is not checkpointed, since {unrecorded}", (), ahead.notes)
+    ahead = ahead_of(notebook, name, rows)
+    if name in notebook.unrecorded:
         state = "ran in this kernel, and was not checkpointed"
     return StepReport(
         f"{name} {state}",
@@ -44,6 +42,13 @@ def why(notebook: Notebook, name: str, rows: list[StepRecord]) -> StepReport:
             Section("Its checkpoint depends on its code and", cut(_depends(notebook, newest), MAX_DEPENDS)),
         ),
     )
+
+
+def ahead_of(notebook: Notebook, name: str, rows: list[StepRecord]) -> Outlook:
+    """Return what will happen when the cell of a step runs next, and why."""
+    ahead = outlook(notebook, name, rows)
+    unrecorded = notebook.unrecorded.get(name)
+    return Outlook(f"runs: it is not checkpointed, since {unrecorded}", (), ahead.notes) if unrecorded else ahead
 
 
 def why_unrecorded(name: str, reason: str) -> StepReport:

@@ -279,7 +279,8 @@ def test_a_folder_is_run_in_order(folder):
 
 def test_json_lines_tell_all(folder):
     """Each event is a line of JSON: cells with place and seconds, attempts, replays."""
-    flaky = "%%step flaky --max-attempts 3 --interval-seconds 0\nif not os.path.exists('once'):\n    open('once', 'w').close()\n    raise OSError('no')"
+    fails_once = "if not os.path.exists('once'):\n    open('once', 'w').close()\n    raise OSError('no')"
+    flaky = f"%%step flaky --max-attempts 3 --interval-seconds 0\n{fails_once}"
     write(folder / "flaky.ipynb", [TALLY, flaky])
     status, out, err = run(folder, "flaky.ipynb", "--json")
     assert (status, err) == (0, "")
