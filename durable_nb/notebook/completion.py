@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
-from durable_nb.notebook.commands import COMMANDS, PICTURES
+from durable_nb.notebook.commands import COMMANDS
 from durable_nb.notebook.magics import StepMagics
 from durable_nb.notebook.picturing import SAVE
 from durable_nb.notebook.report import numbered
@@ -49,7 +49,7 @@ def _offers(extension: DurableNB, line: str, *, first: bool) -> Iterable[str]:
 def _arguments(extension: DurableNB, words: list[str]) -> Iterable[str]:
     """Return what may follow a command: names of steps; then numbers of checkpoints, or a flag; of pictures theirs."""
     command, given = words[1], words[2:-1]
-    if command in PICTURES:
+    if command in ("timeline", "graph"):
         return [] if given else [SAVE]
     if command == "diff" and given:
         rows = extension.notebook.checkpoints.steps().get(given[0], []) if extension.notebook is not None else []
