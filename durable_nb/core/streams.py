@@ -41,10 +41,10 @@ class _Stream:
 
 
 def loaded_streams() -> dict[str, _Stream]:
-    """Return the streams of the libraries that are loaded; none is imported for it."""
+    """Return the streams of the libraries that are loaded; none is imported for it, but for what numpy loads late."""
     streams = {"random": _Stream(twister.see, random.setstate, operator.eq, twister.state_of)}
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
+    numpy_random: Any = getattr(sys.modules.get("numpy"), "random", None)  # from 2.4 on loaded by whoever draws first
+    if hasattr(numpy_random, "get_state"):
         streams["numpy.random"] = _Stream(numpy_random.get_state, numpy_random.set_state, _same_numpy)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
