@@ -22,6 +22,7 @@ from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
 from durable_nb.notebook.display import Display
 from durable_nb.notebook.file import NamesInFile
+from durable_nb.notebook.greeting import greeting
 from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_of
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
@@ -32,7 +33,6 @@ from durable_nb.notebook.outputs import in_kernel
 from durable_nb.notebook.plain import PlainCells
 from durable_nb.notebook.renamed import look_for_store
 from durable_nb.notebook.seeding import sets_a_stream
-from durable_nb.notebook.spans import moment
 from durable_nb.notebook.waiting import KernelClock
 from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path, switched_on
@@ -183,7 +183,9 @@ class DurableNB(Configurable):
         session.begin_execution()
         session.warn = self._warn
         self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20, str(file or ""))
-        self._greet(self.notebook)
+        line = greeting(session)
+        if line:
+            self.display.line(line)
 
     def _place(self) -> tuple[Path, Path, Path | None]:
         """Return the ledger's path, the folder that file paths are relative to, and the notebook's path."""
@@ -196,21 +198,6 @@ class DurableNB(Configurable):
                 "set DURABLE_NB_NOTEBOOK, or %config DurableNB.notebook_file = 'name.ipynb'"
             )
         return path, root, file
-
-    def _greet(self, notebook: Notebook) -> None:
-        heads = notebook.session.heads
-        if not heads:
-            return
-        steps = sum(each.kind == "cell" and each.status == "success" for each in heads)
-        calls = sum(each.kind == "call" and each.status == "success" for each in heads)
-        newest = max(each.ended_at for each in heads)
-        parts = [
-            f"{count} {word}{'' if count == 1 else 's'}" for count, word in ((steps, "step"), (calls, "call")) if count
-        ]
-        if parts:
-            self.display.line(
-                f"{' and '.join(parts)} checkpointed, the newest {moment(newest)}: run the cells to resume"
-            )
 
     def _warn(self, message: str) -> None:
         self.display.line(message)

@@ -125,7 +125,7 @@ class FoundStore:
             return f"held by process {summary['pid']} on {summary['host']}, which cannot be asked from here"
         if state in ("running", "interrupted") and self.attempts:
             more = len(self.attempts) - 1
-            return _under_way(self.attempts[-1], ended=state == "interrupted") + (f", and {more} more" if more else "")
+            return under_way(self.attempts[-1], ended=state == "interrupted") + (f", and {more} more" if more else "")
         if state == "failed":
             names = ", ".join(self.failed[:_MAX_NAMED])
             more = len(self.failed) - _MAX_NAMED
@@ -167,7 +167,8 @@ def attempt_text(attempt: AttemptSummary, number: int) -> str:
     return f"attempt {number} of {most}" if most else f"attempt {number}"
 
 
-def _under_way(attempt: AttemptSummary, *, ended: bool) -> str:
+def under_way(attempt: AttemptSummary, *, ended: bool) -> str:
+    """Return what a kernel does with a step, or did when it ended."""
     name, number = attempt["name"], attempt["number"]
     if attempt["state"] == "failed":
         following = attempt_text(attempt, number + 1)

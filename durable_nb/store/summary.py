@@ -175,7 +175,7 @@ class SummaryFile:
                 updated=time.time(),
                 steps=list(self._steps.values()),
                 calls=list(self._calls.values()),
-                attempts=[_attempt(each) for each in self._attempts.last()][-MOST_STEPS:],
+                attempts=[attempt_summary(each) for each in self._attempts.last()][-MOST_STEPS:],
             )
             text = json.dumps(content, indent=1)
         self._written = time.monotonic()
@@ -185,7 +185,8 @@ class SummaryFile:
             _log.warning("the summary %s could not be written: %s", self._path, error)
 
 
-def _attempt(record: AttemptRecord) -> AttemptSummary:
+def attempt_summary(record: AttemptRecord) -> AttemptSummary:
+    """Return what others are told of an attempt."""
     return AttemptSummary(
         name=record.name,
         state=record.state,

@@ -248,7 +248,7 @@ def test_a_stream_whose_library_the_step_imports(tmp_path):
 
 
 def test_a_stream_that_numpy_loads_late(tmp_path):
-    """numpy loads its stream when somebody draws; the step that does leaves it where it did when it is replayed."""
+    """Numpy loads its stream when somebody draws; the step that does leaves it where it did when it is replayed."""
     cells = ["import numpy as np", "%%step late\nlate = float(np.random.rand())", "float(np.random.rand())"]
     played = play(tmp_path, {"late": cells})["late"]
     assert replayed(played.again[1], "late")

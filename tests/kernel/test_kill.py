@@ -218,3 +218,26 @@ def test_retry_lines(tmp_path):
         assert "durable_nb" not in result.error
         plain_error = kernel.run("%%step one\nraise KeyError('k')", "one")
         assert (plain_error.error_name, plain_error.own_lines) == ("KeyError", [])
+
+
+def test_the_line_at_loading_says_what_the_kernel_died_in(tmp_path):
+    """It names the step and its attempt, what is safe, and how to go on; once all is complete, what is checkpointed."""
+    cell = (
+        "%%step train --max-attempts 5 --interval-seconds 0\ntally.hit('try')\n"
+        "if tally.nth('try') == 1: raise OSError\ntally.block_once('blocked')"
+    )
+    with kernel_in(tmp_path) as kernel:
+        kernel.run("%%step load\nrows = [1]", "load")
+        kernel.run_until(cell, tmp_path / "blocked", "train")
+        kernel.restart()
+        line = kernel.run("%load_ext durable_nb", "ext").own_lines[0]
+        assert line == (
+            "↻ the kernel ended during train, attempt 2 of 5; 1 step checkpointed: run the cells to go on there"
+        )
+        kernel.run("import tally", "tally")
+        kernel.run(cell, "train")
+        kernel.kill()
+        kernel.restart()
+        line = kernel.run("%load_ext durable_nb", "ext").own_lines[0]
+        assert line.startswith("↻ 2 steps checkpointed, the newest 20")
+        assert line.endswith(": run the cells to resume, or %durable restore")
