@@ -239,6 +239,17 @@ def test_several_calls_at_a_time(kernel):
     assert line.startswith("↻ 20 calls: 20 done · 10 retried · ")
 
 
+def test_without_widgets(kernel):
+    """Where no widget can be made retries are told of in text all the same, and the log says why."""
+    kernel.run("import sys; sys.modules['anywidget'] = None", "break")
+    result = kernel.run(RETRIED.format(name="a", wait=0.2), "a")
+    assert (result.status, result.comms) == ("ok", [])
+    texts = [bundle["text/plain"] for bundle in own_displays(result)]
+    assert texts[0] == "↻ flaky: attempt 1 of 3 failed (OSError: busy); next in 0.2 s"
+    assert texts[-1].startswith("↻ flaky: succeeded at attempt 3 of 3")
+    assert "its widget could not be made" in result.text
+
+
 def test_headless(kernel):
     """Without a page it is lines in the process's stderr: each failed attempt, and the end."""
     result = kernel.run(RETRIED.format(name="a", wait=0.3))
