@@ -51,6 +51,15 @@ def test_attempts_and_waits_of_a_step(shell):
     assert lanes(shell)["shaky"].took == pytest.approx(sum(bar.seconds for bar in bars))
 
 
+def test_a_wait_that_was_ended_early(shell):
+    """It is as long as it was, not as long as it was planned."""
+    wake = lambda event: event.wake.retry_now() if event.kind == "attempt_failed" else None
+    notebook(shell).session.bus.subscribe(wake)
+    shell.run_cell(FLAKY.replace("0.02", "30"))
+    first, second = [bar for bar in lanes(shell)["shaky"].bars if bar.kind == "waiting"]
+    assert first.seconds + second.seconds < 20
+
+
 def test_a_step_that_failed(shell):
     """Its bar is a failed one, with the error that only its whole row has."""
     shell.run_cell("%%step broken\n1 / 0")
