@@ -161,12 +161,12 @@ def test_a_link_stays_one_and_the_mode_stays(run, config, tmp_path):
     """Files that are kept elsewhere and linked here are changed there."""
     kept = tmp_path / "dotfiles.json"
     kept.write_text("{}")
-    kept.chmod(0o600)
+    kept.chmod(0o640)
     config.symlink_to(kept)
     run("enable")
     assert config.is_symlink()
     assert json.loads(kept.read_text()) == LAZY
-    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o640
 
 
 def test_a_failed_write_changes_nothing(config, monkeypatch):

@@ -6,6 +6,7 @@ import asyncio
 import threading
 
 import pytest
+from stores import make_store
 from tornado.web import HTTPError
 
 from durable_nb.server import served as served_module
@@ -19,8 +20,8 @@ class Contents:
     def __init__(self, root):
         self.root_dir = str(root)
 
-    def is_hidden(self, path):
-        return False
+    async def is_hidden(self, path):
+        return "private" in path
 
 
 async def test_the_event_loop_goes_on_during_a_walk(tmp_path, monkeypatch):
@@ -44,6 +45,17 @@ async def test_the_event_loop_goes_on_during_a_walk(tmp_path, monkeypatch):
     assert len(walks) == 1
     await served.listing("")
     assert len(walks) == 2
+
+
+async def test_the_contents_manager_says_what_is_hidden(tmp_path):
+    """Whatever its rule: what it hides is neither listed nor told."""
+    for name in ("seen.ipynb", "private.ipynb"):
+        make_store(tmp_path / name)
+    served = Served(Contents(tmp_path))
+    assert [each.notebook.name for each in (await served.listing("")).stores] == ["seen.ipynb"]
+    assert (await served.notebook("seen.ipynb")).checkpointed
+    with pytest.raises(HTTPError):
+        await served.notebook("private.ipynb")
 
 
 async def test_notebooks_that_are_no_files(tmp_path):

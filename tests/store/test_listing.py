@@ -180,11 +180,16 @@ def test_a_summary_that_others_may_write_is_not_believed(make_store, tmp_path, m
     assert (found.summary, found.tells) == (None, "its summary can be written by other users")
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
+def link_to_itself(path):
+    """Put a link in the place of a file that is as it should be."""
+    os.symlink(path.with_name("moved.json"), path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, link_to_itself])
 def test_a_summary_that_is_no_file_is_not_believed(make_store, tmp_path, make):
-    """A pipe is not waited for, and a link is not followed."""
+    """A pipe is not waited for, and a link is not followed, wherever it leads."""
     path = summary_path(make_store().path)
-    path.unlink()
+    path.rename(path.with_name("moved.json"))
     make(path)
     [found] = list_stores(tmp_path).stores
     assert found.summary is None
