@@ -26,11 +26,15 @@ _MAX_FUNCTIONS: Final = 20
 def source_of(value: object, functions: Iterable[types.FunctionType] = ()) -> str:
     """Return the source of a definition, "" where it is not certain; never runs code of the value.
 
+    What a package defines has none: it counts with the package's version, and its files are long to read.
+
     Args:
         value: a function, a class, a local module; anything else is told by its functions.
         functions: the functions that the value consists of.
     """
     text = ""
+    if isinstance(value, type | types.FunctionType) and not is_local(str(value.__module__)):
+        return ""
     if issubclass(type(value), types.ModuleType):
         text = _module_source(value)  # type: ignore[arg-type]
     elif issubclass(type(value), type):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fractions
 import functools
 import importlib
 import linecache
 import os
 import sys
+import textwrap
 
 import pytest
 
@@ -48,6 +50,14 @@ def test_other_lines_at_its_place_are_never_taken_for_its_source(define):
     linecache.cache["<cell 1>"] = (20, None, ["def f():\n", "    return 2\n"], "<cell 1>")
     assert source_of(names["f"]) == ""
     assert source_of(functools.partial(print)) == ""
+
+
+def test_what_a_package_defines_has_no_source(define):
+    """A package's version tells of its code: its files are not read for it, not for the user's subclass either."""
+    names = define("import fractions\n\nclass Mine(fractions.Fraction):\n    limit = 3\n\n    def m(self): pass\n")
+    assert source_of(fractions.Fraction) == ""
+    assert source_of(textwrap.dedent) == ""
+    assert source_of(names["Mine"]).startswith("class Mine(fractions.Fraction):\n    limit = 3\n")
 
 
 def test_local_modules(tmp_path, monkeypatch):
