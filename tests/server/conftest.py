@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))  # tests share the driver module
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))  # and the browser
 
 from driver import Kernel
 from running import Server
