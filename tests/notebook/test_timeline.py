@@ -60,6 +60,13 @@ def test_each_state_has_a_shape_of_its_own(timeline):
         assert f'-{kind}" width="5"' in svg
 
 
+def test_the_legend_tells_no_time(timeline):
+    """Only bars say when they were and how long they took."""
+    legend = timeline.body().split('<span class="d-legend">')[1].split('<div class="d-lanes"')[0]
+    assert "<title>" not in legend
+    assert timeline.body().count("<title>") == 5
+
+
 def test_bars_are_where_their_time_is(timeline):
     """The bars of a lane follow each other without a gap, in proportion to their time."""
     row = timeline.body().split('<details data-lane="shaky">')[1].split("</svg><span")[0]

@@ -25,7 +25,7 @@ _CROSS: Final = "M-3.2-3.2 3.2 3.2M3.2-3.2-3.2 3.2"
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A bar as it is drawn: at ``left`` to ``right`` as shares of the width; ``count`` bars are in it."""
+    """A bar as it is drawn: at ``left`` to ``right`` as shares of the width; of ``count`` bars, 0 in the legend."""
 
     bar: Bar
     left: float
@@ -85,7 +85,7 @@ def hatchings(patterns: str) -> str:
 
 def swatch(kind: str, patterns: str) -> str:
     """Return a small drawing for the legend."""
-    mark = Mark(_sample(kind), 0.08, 0.92)
+    mark = Mark(_sample(kind), 0.08, 0.92, count=0)
     if kind == "replayed":
         mark = replace(mark, left=0.5, right=0.5)
     return f'<svg class="d-swatch" width="22" height="12" aria-hidden="true">{_layer([mark], 1.5, 9, patterns)}</svg>'
@@ -134,7 +134,8 @@ def _sign(mark: Mark, middle: float, radius: float) -> str:
 
 
 def _title(mark: Mark) -> str:
-    return f"<title>{clock(mark.bar.start)} · {escape(said(mark))}</title>"
+    """Return what is said when it is pointed at; in the legend nothing."""
+    return "" if not mark.count else f"<title>{clock(mark.bar.start)} · {escape(said(mark))}</title>"
 
 
 def said(mark: Mark) -> str:
