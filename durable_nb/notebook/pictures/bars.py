@@ -141,9 +141,7 @@ class _Reader:
         tries = [each for each in self._tries.get(row.key, ()) if before < each.at <= row.ended_at]
         bars, begun = _tried(tries, who)
         start = max(bars[-1].end, row.started_at) if bars else row.started_at
-        if (
-            begun.get(row.attempts, 0.0) >= row.started_at
-        ):  # else it is one of the same number that died with its kernel
+        if begun.get(row.attempts, 0.0) >= row.started_at:  # else one of this number died with its kernel
             start = begun.pop(row.attempts)
         bars += [_killed(number, at, who) for number, at in begun.items()]
         done = row.status in COMPLETED
