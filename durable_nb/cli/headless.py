@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +22,6 @@ from durable_nb.notebook.news import ASKS, MESSAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from nbformat import NotebookNode
 
@@ -33,6 +33,8 @@ KERNEL_DIED: Final = 3
 SIGNALLED: Final = 128
 """Exit status; of a run that a signal stopped, 128 and the signal's number are added, as shells do."""
 
+_MOST_LAST_WORDS: Final = 20
+"""So many lines that a kernel wrote outside of the notebook are told when it dies."""
 _LOAD: Final = "%load_ext durable_nb"
 _COMPLETE: Final = (
     "from durable_nb.core.session import active_session as _session\n"
@@ -90,10 +92,10 @@ async def _run(task: Task, progress: Progress) -> int:
         progress.kernel_started(restarts)
         try:
             return await _in_kernel(task, progress, stop)
-        except DeadKernelError:
+        except DeadKernelError as last_words:
             if stop.number:
                 return SIGNALLED + stop.number
-            progress.kernel_died(restarts, task.max_kernel_restarts)
+            progress.kernel_died(restarts, task.max_kernel_restarts, str(last_words))
         finally:
             write_notebook(task.notebook, task.target)
     return KERNEL_DIED
@@ -104,8 +106,15 @@ async def _in_kernel(task: Task, progress: Progress, stop: Stop) -> int:
     client = _client(task, progress)
     environment, folder = {**os.environ, **task.environment}, str(task.source.absolute().parent)
     with TemporaryDirectory(prefix="nb-") as client.sockets:
-        async with client.async_setup_kernel(env=environment, cwd=folder):
-            return await _run_cells(client, task, progress, stop)
+        log = Path(client.sockets) / "kernel.log"
+        with log.open("wb") as written:
+            process: dict[str, Any] = {"env": environment, "cwd": folder, "stdout": written, "stderr": written}
+            try:
+                async with client.async_setup_kernel(**process):
+                    return await _run_cells(client, task, progress, stop)
+            except DeadKernelError as error:
+                last_words = log.read_text("utf-8", "replace").strip().splitlines()[-_MOST_LAST_WORDS:]
+                raise DeadKernelError("\n".join(last_words)) from error
 
 
 async def _run_cells(client: RunClient, task: Task, progress: Progress, stop: Stop) -> int:

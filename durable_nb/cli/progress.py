@@ -23,8 +23,8 @@ class Progress(Protocol):
     def kernel_started(self, restarts: int) -> None:
         """A kernel starts, after so many deaths."""
 
-    def kernel_died(self, restarts: int, most: int) -> None:
-        """The kernel died."""
+    def kernel_died(self, restarts: int, most: int, last_words: str) -> None:
+        """The kernel died; its process wrote some last lines."""
 
     def cell_started(self, number: int, cell: NotebookNode) -> None:
         """A cell begins."""
@@ -61,9 +61,10 @@ class Told:
         """A kernel starts, after so many deaths."""
         self._tell({"event": "kernel_started", "restarts": restarts})
 
-    def kernel_died(self, restarts: int, most: int) -> None:
-        """The kernel died."""
-        self._tell({"event": "kernel_died", "restarts": restarts, "max_restarts": most})
+    def kernel_died(self, restarts: int, most: int, last_words: str) -> None:
+        """The kernel died; its process wrote some last lines."""
+        told = {"restarts": restarts, "max_restarts": most, "last_words": last_words}
+        self._tell({"event": "kernel_died", **told})
 
     def cell_started(self, number: int, cell: NotebookNode) -> None:
         """A cell begins."""
@@ -140,6 +141,8 @@ class People:
                     f"{self._status} · failed after {span(facts['seconds'])}: {facts['error']}: {facts['message']}"
                 )
             case "kernel_died":
+                for line in facts["last_words"].splitlines():
+                    self._line(f"  {line}")
                 again = facts["restarts"] < facts["max_restarts"]
                 self._line("the kernel died" + (": starting another, what was complete replays" if again else ""))
             case "line":

@@ -36,7 +36,7 @@ _NONE, _CLOSED = -2, -3
 _NO_DATA: Final = (".py", ".pyc", ".ipynb", ".lock", ".log", "-wal", "-shm", "-journal", ".wal")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Look:
     """What was opened and what was written, each in order, while somebody looked."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -174,10 +175,11 @@ def test_a_kernel_that_dies_is_replaced(folder):
     assert told(folder) == ["begin 0", "end 0"]
     assert "the kernel died: starting another" in err
     assert "↻ replayed" in err
-    write(folder / "always.ipynb", [TALLY, "os.kill(os.getpid(), 9)"])
+    write(folder / "always.ipynb", [TALLY, "os.write(2, b'no more memory') and os.kill(os.getpid(), 9)"])
     status, _, err = run(folder, "always.ipynb", "--max-kernel-restarts", "1")
     assert status == 3
     assert err.count("the kernel died") == 2
+    assert "no more memory" in err  # what its process said last
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to catch")
@@ -257,12 +259,17 @@ def test_mistakes_are_told(folder, words, message):
 
 def test_a_held_store_is_told_with_a_status_of_its_own(folder):
     """While another process holds the store a scheduler may try again later."""
-    first = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")
-    wait_until(lambda: "begin 0" in told(folder), "the first cell")
-    status, _, err = run(folder, "report.ipynb", "-o", "second.ipynb", "--auto")
-    assert status == 75
-    assert str(first.pid) in err or "holds" in err or "pid" in err
-    first.communicate(timeout=PATIENCE_SECONDS)
+    waits = "open('begun', 'w').close()\nwhile not os.path.exists('go on'): time.sleep(0.05)"
+    write(folder / "held.ipynb", [TALLY, waits])
+    first = start(folder, "held.ipynb", "-o", "out.ipynb", "--quiet")
+    wait_until((folder / "begun").exists, "the cell")
+    status, out, err = run(folder, "held.ipynb", "-o", "second.ipynb")
+    assert (status, out) == (75, "")
+    assert err.startswith("held.ipynb: ")
+    assert re.search(r"process \d+|pid \d+", err), err
+    assert not (folder / "second.ipynb").exists()
+    (folder / "go on").touch()
+    assert first.communicate(timeout=PATIENCE_SECONDS) == ("", "")
     assert first.returncode == 0
 
 
@@ -291,12 +298,3 @@ def test_json_lines_tell_all(folder):
         ("flaky", 1, 3, "OSError: no")
     ]
     assert [(each["place"], each["of"]) for each in events if each["event"] == "cell_ended"] == [(1, 2), (2, 2)]
-
-
-def test_what_a_person_ran_is_shared_with_reuse_only(folder):
-    """Headless and interactive have one store and the same identities."""
-    sys.path.insert(0, str(folder.parents[0]))
-    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
-    count = len(told(folder))
-    assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--reuse", "--quiet")[0] == 0
-    assert len(told(folder)) == count

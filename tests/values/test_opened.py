@@ -49,6 +49,19 @@ def test_a_reader_in_c_and_another_process_are_seen(folder: Path) -> None:
     assert opened == ["a.csv", "below/b.csv"]
 
 
+def test_two_who_look_at_once_are_told_apart(folder: Path) -> None:
+    """Each is told what was opened while it looked, in whatever order they end."""
+    files = OpenedFiles(folder)
+    first, second = files.begin(), files.begin()
+    assert files.end(second) == []
+    csv.read_csv(folder / "a.csv")
+    third = files.begin()
+    csv.read_csv(folder / "below/b.csv")
+    assert files.end(first) == [str(folder / "a.csv"), str(folder / "below/b.csv")]
+    assert files.end(third) == [str(folder / "below/b.csv")]
+    files.close()
+
+
 def test_what_is_written_is_not_read(folder: Path) -> None:
     """A file that was made, written to or moved there meanwhile is no input, though it was read as well."""
     with looking(folder) as opened:
