@@ -45,12 +45,14 @@ print(total)
 
 """
 TITLE = re.compile(r"\x1b\]0;[^\x07]*\x07")
+CLEAR = "\r\x1b[2K"  # what comes after it in a line is written over what was there before
 EMPTY_PROMPTS = re.compile(r"(\n *\.\.\.: *)+(?=\n)")
 
 
 def picture(page: Page, folder: Path) -> bytes:
     """Return a PNG of two sessions, the first one killed."""
-    shown = TITLE.sub("", session(folder)).replace("\r", "")
+    lines = TITLE.sub("", session(folder)).split("\n")
+    shown = "\n".join(line.rpartition(CLEAR)[2] for line in lines).replace("\r", "")
     text = Text.from_ansi(EMPTY_PROMPTS.sub("", shown))
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(text)
