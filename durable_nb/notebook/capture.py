@@ -154,6 +154,8 @@ class Capture:
         except EncodeError as error:
             raise EncodeError(path_of_output(error.path), error.type_name, error.reason) from error
         encoded = part.encoded
+        if RESULT in state["names"] and "result" not in state:
+            part.unsaved.pop(RESULT, None)  # `_ = cursor.execute(…)`: what is bound to be thrown away is not missed
         self._modules = frozenset(encoded.modules)
         self._step.saved_bytes = len(encoded.stream) + sum(each.nbytes for each in encoded.buffers)
         return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers)), part.unsaved

@@ -272,7 +272,7 @@ class DurableNB(Configurable):
             # The cell that loads the extension began without it; its imports are made again by %durable restore.
             self._running = result.info
             self._plain.begin(self.notebook, self._cell_of(result.info))
-        if result.info is None or result.info is not self._running:
+        if result.info is None or not self._is_of_running(result.info):
             return
         self._runs_in, self._running, self._loading = None, None, False
         error = result.error_in_exec or result.error_before_exec
@@ -285,6 +285,11 @@ class DurableNB(Configurable):
         self.display.cell_ended(ended, error)
         if self.live is not None:
             self.live.changed()
+
+    def _is_of_running(self, info: Any) -> bool:
+        """Say whether it is the cell that runs, and none inside of it; an interrupted one is told anew."""
+        running: Any = self._running
+        return info is running or (running is not None and info.raw_cell == running.raw_cell)
 
     def _explain(self, error: BaseException | None, notebook: Notebook) -> None:
         """Say of a name that a cell missed that a replay went without it."""

@@ -114,7 +114,7 @@ def early_cutoff(base_key):
 # -- row 9
 
 
-@breaks(9, "values.files:FileWatch.see", *tests_of("kernel", CHANGES, "row_9_files"))
+@breaks(9, "values.files:FileWatch.see", *tests_of("kernel", CHANGES, "row_9_files[files]"))
 def files_seen(_):
     """Nobody hears of the files that are opened and listed."""
     return lambda self, action, path: None
@@ -140,7 +140,7 @@ def files_declared(_):
     return lambda self: ()
 
 
-@breaks(9, "core.written:WrittenFiles.why_changed", *tests_of("kernel", CHANGES, "row_9_files"))
+@breaks(9, "core.written:WrittenFiles.why_changed", *tests_of("kernel", CHANGES, "row_9_files[files]"))
 def files_compared(_):
     """Files are not compared with what they were."""
     return lambda self, record, files: None

@@ -136,7 +136,7 @@ def widgets(_):
 # -- row 19
 
 
-@breaks(19, "core.attempts:OpenAttempts.resume_point", *tests_of("kernel", DEATHS, "row_19_attempts[attempt]"))
+@breaks(19, "core.attempts:resume_point", *tests_of("kernel", DEATHS, "row_19_attempts[attempt]"))
 def attempts_counted(_):
     """Attempts of an earlier process do not count."""
     from durable_nb.core.attempts import ResumePoint
@@ -162,7 +162,7 @@ def long_attempts(_):
 
 @breaks(
     19,
-    "core.attempts:OpenAttempts.resume_point",
+    "core.attempts:resume_point",
     *tests_of("kernel", DEATHS, "row_19_attempts[backoff]"),
 )
 def deadlines_kept(resume_point):
@@ -172,7 +172,7 @@ def deadlines_kept(resume_point):
 
 @breaks(
     19,
-    "core.attempts:OpenAttempts.resume_point",
+    "core.attempts:resume_point",
     *tests_of("kernel", DEATHS, "row_19_attempts[late]"),
 )
 def deadlines_past(resume_point):
@@ -185,7 +185,7 @@ def deadlines_past(resume_point):
     return anew
 
 
-@breaks(19, "core.attempts:OpenAttempts.resume_point", *tests_of("kernel", DEATHS, "row_19_attempts[clock_back]"))
+@breaks(19, "core.attempts:resume_point", *tests_of("kernel", DEATHS, "row_19_attempts[clock_back]"))
 def deadlines_bounded(resume_point):
     """A clock that was put back makes the wait longer than was planned."""
 
@@ -196,9 +196,7 @@ def deadlines_bounded(resume_point):
     return unbounded
 
 
-@breaks(
-    19, "core.attempts:OpenAttempts.resume_point", *tests_of("kernel", DEATHS, "row_19_at_least_one_attempt_remains")
-)
+@breaks(19, "core.attempts:resume_point", *tests_of("kernel", DEATHS, "row_19_at_least_one_attempt_remains"))
 def attempts_left(resume_point):
     """A step that was killed in its last attempt has none left."""
 
@@ -209,7 +207,7 @@ def attempts_left(resume_point):
     return none_left
 
 
-@breaks(19, "core.attempts:OpenAttempts.close", *tests_of("kernel", KILL, "attempts_go_on_after_a_death"))
+@breaks(19, "store.open_attempts:OpenAttempts.close", *tests_of("kernel", KILL, "attempts_go_on_after_a_death"))
 def budgets_closed(_):
     """The end of a step leaves its attempts counted."""
     return lambda self, key: False
@@ -251,7 +249,9 @@ def interrupted_body(perform):
     return swallowed
 
 
-@breaks(20, "notebook.body:_noted_interrupts", *tests_of("kernel", "body", "interrupt_ends_a_body_at_once[await]"))
+@breaks(
+    20, "notebook.interrupts:_noted_interrupts", *tests_of("kernel", "body", "interrupt_ends_a_body_at_once[await]")
+)
 def interrupted_await(_):
     """An interrupt of an async body is a cancellation."""
     from contextlib import nullcontext

@@ -189,7 +189,7 @@ def skipped_said(undo):
 # -- row 12
 
 
-@breaks(12, "core.call:find_mutations", *tests_of("kernel", MUTATION, "row_12_calls[call_argument]"))
+@breaks(12, "core.call_capture:find_mutations", *tests_of("kernel", MUTATION, "row_12_calls[call_argument]"))
 def changes_by_calls(_):
     """Arguments are not compared with what they were before the call."""
     from durable_nb.core.mutations import NO_MUTATIONS
@@ -197,7 +197,7 @@ def changes_by_calls(_):
     return lambda *_: NO_MUTATIONS
 
 
-@breaks(12, "core.call:encode_connected", *tests_of("kernel", MUTATION, "row_12_calls[call_argument]"))
+@breaks(12, "core.call_capture:encode_connected", *tests_of("kernel", MUTATION, "row_12_calls[call_argument]"))
 def returned_argument(encode_connected):
     """A returned argument is saved as a value of its own."""
 
@@ -216,7 +216,11 @@ def globals_bound_by_calls(_):
     return lambda self: {}
 
 
-@breaks(12, "core.call:StepCall._check_recordable", *tests_of("kernel", MUTATION, "row_12_calls_at_the_same_time"))
+@breaks(
+    12,
+    "core.call_capture:CallCapture._check_recordable",
+    *tests_of("kernel", MUTATION, "row_12_calls_at_the_same_time"),
+)
 def overlapping_changes(_):
     """Calls that changed something while others ran too are recorded."""
-    return lambda self, mutations, rebound: None
+    return lambda self, mutations, rebound, watch: None

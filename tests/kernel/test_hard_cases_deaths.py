@@ -113,15 +113,26 @@ CLOCK = (
     "clock = active_session().clock = FakeClock(1_790_000_000.0 + {0})\n"
     "clock.on_wait = lambda wake: tally.block_once('waits') if tally.so_far('tries') == 2 else None"
 )
+BACKOFF = "↻ tries: attempt 2 of 5 failed (ValueError: 2); next in"
 
 
 @pytest.mark.parametrize(
     ("dies_at", "now", "waits", "line"),
     [
         ("third", 1031, "[80.0]", "↻ tries goes on at attempt 4 of 5"),
-        ("waits", 1024, "[6.0, 40.0, 80.0]", "↻ tries: attempt 2 of 5 failed (ValueError: 2); next in 6.0 s"),
+        (
+            "waits",
+            1024,
+            "[6.0, 40.0, 80.0]",
+            f"{BACKOFF} 6.0 s, goes on at attempt 3",
+        ),
         ("waits", 5000, "[40.0, 80.0]", "↻ tries goes on at attempt 3 of 5"),
-        ("waits", 500, "[20.0, 40.0, 80.0]", "↻ tries: attempt 2 of 5 failed (ValueError: 2); next in 20 s"),
+        (
+            "waits",
+            500,
+            "[20.0, 40.0, 80.0]",
+            f"{BACKOFF} 20 s, goes on at attempt 3",
+        ),
     ],
     ids=["attempt", "backoff", "late", "clock_back"],
 )
@@ -179,7 +190,7 @@ def test_row_19_at_least_one_attempt_remains(tmp_path):
             kernel.run_until(cells(LAST)[0], kernel.folder / f"blocks_{attempt}", "cell-0")
             start_anew(kernel)
         resumed = resume(kernel, whole, LAST)
-        assert "↻ last goes on at attempt 2 of 2" in resumed.lines
+        assert "↻ last: succeeded at attempt 2 of 2 · went on at attempt 2 after a restart" in resumed.lines
     assert hits(kernel.folder) == {"last": 4}
 
 
@@ -213,5 +224,5 @@ def test_row_19_a_long_first_attempt_is_counted(tmp_path):
         kernel.run(KNOWN, "first")
         kernel.run_until(cells(LONG)[0], kernel.folder / "blocks", "cell-0")
         resumed = resume(kernel, whole, LONG, first=KNOWN)
-        assert "↻ long goes on at attempt 2 of 3" in resumed.lines
+        assert "↻ long: succeeded at attempt 2 of 3 · went on at attempt 2 after a restart" in resumed.lines
     assert hits(kernel.folder) == {"long": 2}
