@@ -80,6 +80,13 @@ def make_typing(kind: str, name: str, *args: Any) -> Any:
     return getattr(typing, kind)(name, *args)
 
 
+def make_own_dict(kind: type[dict[Any, Any]]) -> dict[Any, Any]:
+    """Make an empty dict whose items are its attributes: ``self.__dict__ = self``."""
+    made = kind.__new__(kind)
+    made.__dict__ = made
+    return made
+
+
 def make_view(mapping: Any, which: str) -> Any:
     """Return the keys, values or items view of a mapping."""
     return getattr(mapping, which)()

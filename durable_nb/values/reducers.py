@@ -231,6 +231,15 @@ def reduce_view(_: PicklerState, view: Any) -> Any:
     return rebuild.make_view, (gc.get_referents(view)[0], which)
 
 
+def reduce_own_dict(_: PicklerState, obj: Any) -> Any:
+    """Save a dict that is its own ``__dict__`` as one; pickle would part items and attributes."""
+    kind: Any = type(obj)
+    own = getattr(obj, "__dict__", None) is obj
+    if not own or (kind.__reduce_ex__, kind.__reduce__) != (object.__reduce_ex__, object.__reduce__):
+        return NotImplemented
+    return rebuild.make_own_dict, (kind,), None, None, iter(obj.items())
+
+
 def reduce_proxy(_: PicklerState, proxy: Any) -> Any:
     """Save a mapping proxy as one of that very mapping, unless it is a class's own dict."""
     mapping = gc.get_referents(proxy)[0]
@@ -357,6 +366,7 @@ if hasattr(typing, "TypeAliasType"):  # Python 3.12
 
 _REMOTE = "it belongs to a running cluster or process"
 _BY_NAME: Mapping[str, Any] = {
+    "builtins.dict": reduce_own_dict,
     "numpy.ndarray": reduce_array,
     "numpy.random.mtrand.RandomState": reduce_stream,
     "pandas.core.internals.managers.BaseBlockManager": reduce_pandas_owner,

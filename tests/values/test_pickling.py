@@ -557,6 +557,28 @@ def test_live_widgets_and_the_shell_are_refused():
     assert error.reason == "it is the IPython shell itself"
 
 
+class _Bunch(dict):
+    def __init__(self, **items):
+        super().__init__(items)
+        self.__dict__ = self
+
+
+def test_a_dict_whose_items_are_its_attributes_stays_one():
+    """``self.__dict__ = self``, as statsmodels' datasets have it: what is set on a copy is an item of it."""
+    bunch = _Bunch(x=[1])
+    bunch.me = bunch
+    copy = again(bunch)
+    assert type(copy) is _Bunch
+    assert copy.__dict__ is copy
+    assert copy["me"] is copy
+    assert fingerprint(copy) == fingerprint(bunch)
+    copy.y = 2
+    assert copy["y"] == 2
+    plain = OrderedDict(a=1)
+    plain.note = "n"
+    assert (again(plain), again(plain).note) == (plain, "n")
+
+
 @pytest.mark.parametrize("arguments", [(), (3,), (3, 2), (-1, -4), (0.5, 0.25), (10**30,)])
 def test_a_counter_goes_on_from_where_it_is(arguments):
     """A copy has its fingerprint and counts on, whatever the original does; a pair of one stays one."""
