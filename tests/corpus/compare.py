@@ -96,6 +96,10 @@ def _agrees(kind: str, text: str, plain: list[str]) -> bool:
 
 
 def _words(line: str, plain: list[str]) -> bool:
+    """Tell the same of a line: of random numbers some have a sign or fewer digits, then the line is their own."""
+    counts = {len(_TOKEN.findall(each)) for each in (line, *plain)}
+    if len(set(plain)) > 1 and len(counts) > 1:
+        return True
     return _agree([_TOKEN.findall(each) for each in (line, *plain)], lambda word, words: len(set(words)) > 1)
 
 
