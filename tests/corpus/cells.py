@@ -1,4 +1,4 @@
-"""The code cells of notebooks and of scripts in percent or gallery format, and how each becomes a step."""
+"""The code cells of notebooks and of scripts in percent or gallery format, and which of them become steps."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import re
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
+from durable_nb.notebook.setting_up import only_sets_up
+
 # A gallery's block begins with a line of many #, or as in the percent format.
 _BLOCK = re.compile(r"^(?:#{20,}|# ?%%).*\n", re.MULTILINE)
-_LINE_MAGIC = "run_line_magic"
-_CELL_FILE = re.compile(r"ipykernel_\d+/\d+\.py")
 
 
 def cells_of(name: str, text: str) -> list[str]:
@@ -23,30 +23,9 @@ def cells_of(name: str, text: str) -> list[str]:
     return [each.strip("\n") for each in cells if _statements(each)]
 
 
-def as_step(cell: str) -> str:
-    """Return the cell as a durable step: what automatic steps will do without the line."""
-    return f"%%step\n{cell}" if is_step(cell) else as_plain(cell)
-
-
-def as_plain(cell: str) -> str:
-    """Return the cell as it is run plainly, with its lines at the numbers that they have in a step."""
-    return cell if cell.lstrip().startswith("%%") else f"#\n{cell}"
-
-
-def without_cell_file(text: str) -> str:
-    """Leave out the file name that ipykernel gives a cell: it is a digest of the text, and ``%%step`` is text."""
-    return _CELL_FILE.sub("ipykernel", text)
-
-
 def is_step(cell: str) -> bool:
-    """Tell whether a cell does more than importing, defining and configuring by line magics."""
-    return not cell.lstrip().startswith("%%") and not all(map(_only_prepares, _statements(cell)))
-
-
-def _only_prepares(statement: ast.stmt) -> bool:
-    if isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return True
-    return isinstance(statement, ast.Expr) and _LINE_MAGIC in ast.dump(statement.value)
+    """Tell whether auto mode makes a step of a cell; one that only configures modules of earlier cells may be none."""
+    return not only_sets_up(ast.parse(TransformerManager().transform_cell(cell)), {})
 
 
 def _statements(cell: str) -> list[ast.stmt]:

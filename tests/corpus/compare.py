@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import dataclass
 
-from cells import without_cell_file
 from probe import OF_A_LIBRARY
 
 _TOKEN = re.compile(r"\w+|\W")
@@ -33,10 +32,10 @@ def shown(result) -> list[dict[str, str]]:
 
 def _parts(output) -> dict[str, str]:
     if output["output_type"] == "stream":
-        return {output["name"]: without_cell_file(output["text"])}
+        return {output["name"]: output["text"]}
     if output["output_type"] == "error":
         return {"error": f"{output['ename']}: {output['evalue']}"}
-    parts = {kind: without_cell_file(each) if isinstance(each, str) else json.dumps(each, sort_keys=True)
+    parts = {kind: each if isinstance(each, str) else json.dumps(each, sort_keys=True)
              for kind, each in output["data"].items()}  # fmt: skip
     return parts | {"metadata": json.dumps(output["metadata"], sort_keys=True), "type": output["output_type"]}
 

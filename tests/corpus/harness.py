@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import psutil
-from cells import as_plain, as_step, is_step
+from cells import is_step
 from compare import Seen, first_difference, own, shown
 from driver import ROOT, Kernel, Result
 
@@ -132,7 +132,7 @@ class Harness:
     def _run_plainly_twice(self) -> None:
         """Run it plainly; what differs is the notebook's own, and is no part of what the names are together."""
         with self._kernel("plain-1") as first, self._kernel("plain-2") as second:
-            self._plain = [_play(each, "pass", map(as_plain, self._cells)) for each in (first, second)]
+            self._plain = [_play(each, "pass", self._cells) for each in (first, second)]
             for each in self._plain:
                 _check_ran(self.report.name, each)
             one, other = (_left(each, ()) for each in (first, second))
@@ -142,7 +142,7 @@ class Harness:
 
     def _run_plainly_again(self) -> None:
         with self._kernel(f"plain-{len(self._plain) + 1}") as kernel:
-            played = _play(kernel, "pass", map(as_plain, self._cells))
+            played = _play(kernel, "pass", self._cells)
             played.left = _left(kernel, self._unlike)
             self._plain.append(played)
 
@@ -153,7 +153,7 @@ class Harness:
             for kill in [*kills, None]:
                 if runs:
                     kernel.restart()
-                played = _play(kernel, "%load_ext durable_nb", map(as_step, self._cells), kill)
+                played = _play(kernel, "%load_ext durable_nb\n%durable auto on", self._cells, kill)
                 runs.append(played)
                 if kill is None or kill.cell >= len(self._cells):
                     played.left = _left(kernel, self._unlike)
@@ -205,7 +205,7 @@ class Harness:
             kernel.close()
 
 
-def _play(kernel: Kernel, first: str, cells: Iterator[str], kill: Kill | None = None) -> Played:
+def _play(kernel: Kernel, first: str, cells: list[str], kill: Kill | None = None) -> Played:
     """Run cells in a fresh kernel until they are done, or the kernel is killed in one or before one."""
     played = Played()
     kernel.ask(_SETUP)

@@ -10,7 +10,7 @@ import pytest
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "kernel")]
 
-from cells import as_step, cells_of, is_step  # noqa: E402 - found only now
+from cells import cells_of, is_step  # noqa: E402 - found only now
 from compare import Seen, first_difference  # noqa: E402
 from run import corpus, play  # noqa: E402
 
@@ -37,10 +37,9 @@ def test_blocks_of_a_gallery_script_are_cells():
         '"""Prose."""\nimport os\n\n' + "#" * 79 + "\n# Text\n\nx = 1\n\n# %%\n# more text\n\n# %%\ndef f(): pass\n"
     )
     cells = cells_of("script.py", script)
-    assert [is_step(each) for each in cells] == [False, True, False]
-    assert as_step(cells[1]).startswith("%%step\n")
-    assert [is_step(each) for each in ("%%time\nx = 1", "%matplotlib inline", "!ls", "import os\nos.getcwd()")] == [
-        False,
+    assert [is_step(each) for each in cells] == [False, False, False]
+    assert [is_step(each) for each in ("%%time\nx = f()", "%matplotlib inline", "!ls", "x = f()")] == [
+        True,
         False,
         True,
         True,
