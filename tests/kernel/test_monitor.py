@@ -134,7 +134,11 @@ def test_other_ends(kernel, how):
     """The line says how it ended, and the widget is gone."""
     code = "%%step bad --max-attempts 2 --interval-seconds {}\nraise ValueError('no')"
     if how == "interrupt":
-        result = kernel.run_and_interrupt(code.format(60), "next in 1 m 0 s", "bad")
+        running = kernel.start(code.format(60), "bad")
+        kernel.wait_for(running, "next in 1 m 0 s")
+        kernel.wait_until_queued()  # it waits now, and no longer tells of it
+        kernel.interrupt()
+        result = kernel.finish(running)
         expected = ("KeyboardInterrupt", "↻ bad: interrupted after attempt 1 of 2 (ValueError)")
     else:
         result = kernel.run(code.format(0), "bad")
