@@ -281,9 +281,9 @@ class LedgerReader:
         return [(codec.decode_step_head(unseal(row[:6]).row), int(row[6])) for row in rows]
 
     def _calls(self) -> list[CallsSummary]:
-        sql = (
+        sql = (  # to DuckDB 1.5 = binds tighter than ->>
             "SELECT head->>'name', count(*), max((head->>'ended_at')::DOUBLE) FROM log "
-            "WHERE kind = 'call' AND head->>'status' = 'success' GROUP BY 1 ORDER BY min(rowid)"
+            "WHERE kind = 'call' AND (head->>'status') = 'success' GROUP BY 1 ORDER BY min(rowid)"
         )
         return [CallsSummary(name=name, count=count, when=when) for name, count, when in self._rows(sql)]
 
@@ -291,7 +291,7 @@ class LedgerReader:
         """Return when the steps of these keys ended, those that did."""
         sql = (
             "SELECT head->>'key', max((head->>'ended_at')::DOUBLE) FROM log "  # noqa: S608 - constants
-            f"WHERE kind IN ({_KINDS}) AND list_contains(?::VARCHAR[], head->>'key') GROUP BY 1"
+            f"WHERE kind IN ({_KINDS}) AND list_contains(?::VARCHAR[], (head->>'key')) GROUP BY 1"
         )
         rows = self._rows(sql, [[key.hex() for key in keys]])
         return [Ended(bytes.fromhex(key), ended_at) for key, ended_at in rows]
