@@ -76,8 +76,9 @@ def test_a_store_in_use_is_not_touched(old, new, open_ledger):
     """What a live kernel holds keeps its name and its folders."""
     open_ledger(old)
     assert adopted(new) is None
-    assert sorted(each.name for each in old.parent.glob("*.*")) == [
-        ".gitignore", "old.blobs", "old.duckdb", "old.files", "old.json",
+    # hidden ones may be drafts of the summary, which the writer replaces just now
+    assert sorted(each.name for each in old.parent.glob("[!.]*.*")) == [
+        "old.blobs", "old.duckdb", "old.files", "old.json",
     ]  # fmt: skip
 
 
