@@ -27,14 +27,20 @@ class Transaction:
         session: whose ledger they go to.
         records: in the order of writing.
         done: called once they are on disk.
+        awaited: whether whoever commits waits for that. Else ``done`` is called before, and what is lost when the
+            process dies in between runs again.
     """
 
     session: Session
     records: tuple[Record, ...]
     done: Callable[[], None] = _nothing
+    awaited: bool = True
 
     def commit(self) -> StoreError | None:
         """Block until they are on disk; returns why they are not."""
+        if not self.awaited:
+            self._hand_over()
+            return None
         try:
             self.session.ledger.commit(*self.records)
         except StoreError as error:
@@ -44,6 +50,9 @@ class Transaction:
 
     async def commit_async(self) -> StoreError | None:
         """Let the event loop go on until they are; cancelling the waiter does not cancel the commit."""
+        if not self.awaited:
+            self._hand_over()
+            return None
         try:
             future = self.session.write(*self.records)
             future.add_done_callback(self._finish)
@@ -52,6 +61,15 @@ class Transaction:
         except StoreError as error:
             return error
         return None
+
+    def _hand_over(self) -> None:
+        self.session.write(*self.records).add_done_callback(self._tell)
+        self.done()
+
+    def _tell(self, future: Future[None]) -> None:
+        error = future.exception()
+        if error is not None:
+            self.session.warn(str(error))
 
     def _finish(self, future: Future[None]) -> None:
         if future.exception() is None:

@@ -64,6 +64,7 @@ class CallWatch:
         process_changes: what changed of the environment and the current folder, as settings, after the attempt.
         problems: why what it read is not fully known, after the attempt.
         overlapped: whether another call of the session ran at the same time.
+        outside: whether it did something beyond this process, after the attempt: wrote a file, say, or connected.
     """
 
     def __init__(self, session: Session, overlap: Overlap, named: Callable[[], NamedFiles] = tuple) -> None:
@@ -79,6 +80,7 @@ class CallWatch:
         self.problems: list[str] = []
         self.process_changes: dict[str, dict[str, Any]] = {}
         self.overlapped = False
+        self.outside = False
 
     def __enter__(self) -> None:
         """Begin to watch."""
@@ -105,3 +107,4 @@ class CallWatch:
         self.left = self._file_watch.left()
         self._session.written.touch(each.path for each in self.left)
         self.problems = self._file_watch.problems
+        self.outside = self._file_watch.outside or bool(self.left)

@@ -125,10 +125,6 @@ class AutoMode:
             await drive_async(run_step(step))
 
 
-def _opts_out(cell: Cell) -> bool:
-    return SKIP_TAG in cell.tags or _SKIP.search(cell.source) is not None
-
-
 def steer(extension: DurableNB, words: list[str]) -> str:
     """Turn auto mode on or off as ``%durable auto`` asks, and say what holds now.
 
@@ -144,7 +140,7 @@ def steer(extension: DurableNB, words: list[str]) -> str:
         case []:
             pass
         case ["on"]:
-            extension.auto, extension.only_slow_seconds = True, 0.0
+            extension.auto, extension.only_slow_seconds = True, None
         case ["on", "--only-slow", text]:
             extension.only_slow_seconds, extension.auto = duration("--only-slow", text), True
         case ["off"]:
@@ -153,5 +149,7 @@ def steer(extension: DurableNB, words: list[str]) -> str:
             raise UsageError(USAGE)
     if not extension.auto:
         return "auto mode is off: cells with %%step are steps"
-    which = f" that takes {extension.only_slow_seconds:g} s or more" if extension.only_slow_seconds else ""
-    return f"auto mode is on: every cell{which} is a step, but for those with a line # durable: skip"
+    least = extension.only_slow_seconds
+    which = f" that takes {least:g} s or more" if least else ""
+    unless = " unless it is quicker to run again" if least is None else ""
+    return f"auto mode is on: every cell{which} is a step{unless}, but for those with a line # durable: skip"

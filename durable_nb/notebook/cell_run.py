@@ -39,7 +39,7 @@ class StepOptions:
         depends: files declared as inputs.
         selection: which outputs are saved.
         monitor: show the retry monitor from the first attempt on.
-        only_slow_seconds: a run that takes less is not recorded.
+        only_slow_seconds: a run that takes less is not recorded; None: one that is not worth it is not.
     """
 
     name: str = ""
@@ -50,7 +50,7 @@ class StepOptions:
     depends: tuple[str, ...] = ()
     selection: Selection = field(default_factory=Selection)
     monitor: bool = False
-    only_slow_seconds: float = 0.0
+    only_slow_seconds: float | None = 0.0
 
 
 class CellRun:

@@ -36,6 +36,7 @@ from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
 from durable_nb.notebook.partial import RESULT, lacks, partial_advice, partial_text
 from durable_nb.notebook.process_state import ProcessState
+from durable_nb.notebook.quick import Worth, worth
 from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.shell_state import ShellState
@@ -218,7 +219,8 @@ class CellStep(CellRun):
 
     def commit(self, outcome: Outcome) -> Transaction | None:
         """Record what the cell changed and showed."""
-        if self.clock.now() - self.started_at < self.options.only_slow_seconds:
+        value = self._worth(outcome)
+        if value is Worth.NOTHING:
             return None
         if not outcome.error:
             self._check_recordable()
@@ -228,7 +230,13 @@ class CellStep(CellRun):
         if record.status == "partial" and partial_text(record) not in self.reason:
             self.announce("partial", reason=partial_advice(record))
         records: tuple[Record, ...] = (CodeRecord(self.code.digest.hex(), self.code.source), *self._helpers(), record)
-        return Transaction(self.session, records, partial(self._committed, record))
+        return Transaction(self.session, records, partial(self._committed, record), awaited=value is Worth.NOW)
+
+    def _worth(self, outcome: Outcome) -> Worth:
+        took, least = self.clock.now() - self.started_at, self.options.only_slow_seconds
+        if least is not None:
+            return Worth.NOW if took >= least else Worth.NOTHING
+        return worth(self, took) if outcome.error is None else Worth.NOW
 
     def _check_flags(self, record: StepRecord) -> None:
         """Say of ``--keep`` and ``--ephemeral`` what the step does not bind, which nearly always is a slip."""

@@ -73,7 +73,12 @@ class DurableNB(Configurable):
         help="Megabytes of its inputs that a step copies which may be retried: each attempt starts from the same.",
     ).tag(config=True)
     auto = Bool(default_value=False, help="Whether every cell is a step, without %%step.").tag(config=True)
-    only_slow_seconds = Float(0.0, min=0.0, help="In auto mode, record cells that take as long.").tag(config=True)
+    only_slow_seconds = Float(
+        None,
+        min=0.0,
+        allow_none=True,
+        help="In auto mode, record cells that take as long; None: those that are worth a checkpoint.",
+    ).tag(config=True)
     execution_id = Unicode(
         "", help="Id of the execution that goes on here; empty: the notebook is one long execution."
     ).tag(config=True)

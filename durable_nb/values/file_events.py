@@ -1,4 +1,7 @@
-"""What Python's audit events say about files: which path is about to be read, listed, matched or written."""
+"""What Python's audit events say about files: which path is about to be read, listed, matched or written.
+
+Also that code reaches beyond the kernel at all: to files, other processes and other machines.
+"""
 
 # ruff: noqa: PTH118, SLF001
 # Strings for paths, as in dependencies; the frames of callers are only had so.
@@ -95,6 +98,31 @@ _EVENTS: Mapping[str, Callable[[tuple[Any, ...], str], Iterable[Found]]] = {
 }
 EVENTS = frozenset(_EVENTS)
 """The names of the events that say something about files."""
+OUTSIDE = frozenset(
+    {
+        "socket.connect",
+        "socket.bind",
+        "socket.sendto",
+        "socket.sendmsg",
+        "socket.getaddrinfo",
+        "subprocess.Popen",
+        "os.system",
+        "os.posix_spawn",
+        "os.spawn",
+        "os.startfile",
+        "os.exec",
+        "os.fork",
+        "os.forkpty",
+        "os.kill",
+        "os.killpg",
+        "signal.pthread_kill",
+        "sqlite3.connect",
+        "webbrowser.open",
+        "msvcrt.putch",
+        "builtins.input",
+    }
+)
+"""The names of the events by which code reaches other processes, other machines or people."""
 
 
 def _caller(depth: int) -> str:

@@ -30,7 +30,7 @@ from durable_nb.values.dependencies import (
     observe,
     relative,
 )
-from durable_nb.values.file_events import EVENTS, what_happens
+from durable_nb.values.file_events import EVENTS, OUTSIDE, what_happens
 from durable_nb.values.written import NOT_THERE, WrittenFile, appended, written
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class FileWatch:
 
     Attributes:
         problems: what went wrong while looking; when not empty, what was read is not fully known.
+        outside: whether the code wrote any file, whether it counts or not, started a process or made a connection.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class FileWatch:
     ) -> None:
         self.root = os.path.abspath(root)
         self.problems: list[str] = []
+        self.outside = False
         self._own = frozenset(os.path.abspath(path) for path in own)
         self._overwriting = overwriting
         self._below = os.path.join(self.root, "")
@@ -229,11 +231,13 @@ class FileWatch:
         """Take part of an audit event; never raises, for that would break the user's call."""
         if self._closed:
             return
+        writes = action in ("write", "append")
+        self.outside |= writes
         try:
             full = _absolute(path)
             if full is None or not self.counts(full):
                 return
-            if action in ("write", "append"):
+            if writes:
                 self.write(full, appending=action == "append")
             elif action == "read":
                 self.opened(full)
@@ -337,7 +341,12 @@ def _absolute(path: object) -> str | None:
 
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     watches = _WATCHES.get()
-    if not watches or event not in EVENTS:
+    if not watches:
+        return
+    if event in OUTSIDE:
+        for watch in watches:
+            watch.outside = True
+    if event not in EVENTS:
         return
     token = _WATCHES.set(())  # what looking opens and lists itself does not count
     try:

@@ -99,12 +99,15 @@ def fingerprint(value: object, *, namespace: dict[str, Any] | None = None) -> by
     return made.digest
 
 
-def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
+def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None, budget: Budget | None = None) -> Graph:
     """Return the object graph of named values, without fingerprints of them, the users' own neither.
 
     What several of them consist of is in the walk of the first: an artist and its figure are as much as the figure.
+
+    Raises:
+        TooLargeError: there is more than the budget allows.
     """
-    reducer = Reducer(namespace, lambda _: b"", inside=True)  # where a client leads does not matter here
+    reducer = Reducer(namespace, lambda _: b"", budget, inside=True)  # where a client leads does not matter here
     walks: dict[str, Walk] = {}
     seen: set[int] = set()
     for name, value in values.items():

@@ -28,6 +28,10 @@ MOST_PLAIN = 6
 MOST_OVERHEAD = 0.25
 """Beyond it the times are taken once more: of a busy machine the better time of two is nearer to the truth."""
 _SETUP = "__import__('probe').begin()"
+AUTO = "%durable auto on"
+"""As people use it: this is what the overhead is measured of."""
+EVERY = f"{AUTO} --only-slow 0s"
+"""Every cell is recorded, also those that are quicker to run again: more of them can come out wrong."""
 _REPLAYED = "↻ replayed "
 _WHY = re.compile(r"was not checkpointed and will run again: (.*)|↻ running \S+ again: (.*)")
 
@@ -68,7 +72,8 @@ class Report:
         difference: the first one, and in which run; "" where all runs came to the same.
         cells: how many code cells it has.
         steps: how many of them are steps.
-        replayed: how many of these replay once all have run.
+        replayed: how many of these replay once all have run, when every one is recorded.
+        recorded: how many are recorded when they are chosen by what a checkpoint costs.
         why: of those that do not, cell -> what the lines say.
         own: outputs and names in which plain runs differ themselves.
         kills: where kernels were killed.
@@ -79,6 +84,7 @@ class Report:
     steps: int
     difference: str = ""
     replayed: int = 0
+    recorded: int = 0
     why: dict[int, str] = field(default_factory=dict)
     own: tuple[int, list[str]] = (0, [])
     kills: list[Kill] = field(default_factory=list)
@@ -88,11 +94,18 @@ class Report:
     plain_cpu: float = 0.0
     durable_cpu: float = 0.0
     stored_bytes: int = 0
+    every_seconds: float = 0.0
+    every_bytes: int = 0
 
     @property
     def overhead(self) -> float:
-        """What the steps cost, as a part of the plain run."""
+        """What auto mode costs, as a part of the plain run."""
         return self.durable_seconds / self.plain_seconds - 1
+
+    @property
+    def overhead_of_every(self) -> float:
+        """The same when every cell is recorded."""
+        return self.every_seconds / self.plain_seconds - 1
 
 
 class Harness:
@@ -115,19 +128,31 @@ class Harness:
         """Run it all, until something differs."""
         report = self.report
         self._run_plainly_twice()
-        whole, replay = self._run_durably("whole", [Kill(len(self._cells))])
-        self._measure(whole, replay)
+        end = Kill(len(self._cells))
+        auto, resumed = self._run_durably("auto", AUTO, [end])
+        self._measure(auto, resumed)
         if report.overhead > MOST_OVERHEAD:
             self._run_plainly_again()
-            self._measure(self._run_durably("whole-again", [])[0], replay)
+            self._measure(self._run_durably("auto-again", AUTO, [])[0], resumed)
+        self._compare("auto mode", auto)
+        self._compare("auto mode, resumed", resumed)
+        whole, replay = self._run_durably("whole", EVERY, [end])
+        self._note_replay(whole, replay)
         self._compare("with steps", whole)
         self._compare("replayed", replay)
-        report.kills = self._boundaries() if every_boundary else self._instants(whole)
-        if not report.difference:
-            for kill, played in zip([*report.kills, None], self._run_durably("killed", report.kills), strict=True):
-                self._compare(f"up to {kill}" if kill else "resumed", played)
+        instants = self._instants(whole)
+        self._kill("auto mode, ", AUTO, instants[:1])
+        self._kill("", EVERY, self._boundaries() if every_boundary else instants)
         report.own = own([each.seen for each in self._plain])[0], self._unlike
         return report
+
+    def _kill(self, mode: str, turn_on: str, kills: list[Kill]) -> None:
+        if self.report.difference:
+            return
+        self.report.kills += kills
+        runs = self._run_durably(f"{mode}killed", turn_on, kills)
+        for kill, played in zip([*kills, None], runs, strict=True):
+            self._compare(f"{mode}up to {kill}" if kill else f"{mode}resumed", played)
 
     def _run_plainly_twice(self) -> None:
         """Run it plainly; what differs is the notebook's own, and is no part of what the names are together."""
@@ -146,14 +171,14 @@ class Harness:
             played.left = _left(kernel, self._unlike)
             self._plain.append(played)
 
-    def _run_durably(self, name: str, kills: list[Kill]) -> list[Played]:
+    def _run_durably(self, name: str, turn_on: str, kills: list[Kill]) -> list[Played]:
         """Run it with steps, in one more kernel than there are kills; all of them share a store."""
         runs = []
         with self._kernel(name) as kernel:
             for kill in [*kills, None]:
                 if runs:
                     kernel.restart()
-                played = _play(kernel, "%load_ext durable_nb\n%durable auto on", self._cells, kill)
+                played = _play(kernel, f"%load_ext durable_nb\n{turn_on}", self._cells, kill)
                 runs.append(played)
                 if kill is None or kill.cell >= len(self._cells):
                     played.left = _left(kernel, self._unlike)
@@ -183,7 +208,12 @@ class Harness:
         report.plain_seconds, report.plain_cpu = plain.seconds, min(each.cpu_seconds for each in self._plain)
         if not report.durable_seconds or whole.seconds < report.durable_seconds:
             report.durable_seconds, report.durable_cpu = whole.seconds, whole.cpu_seconds
-        report.replay_seconds, report.stored_bytes = replay.seconds, whole.stored_bytes
+        report.stored_bytes, report.recorded = whole.stored_bytes, sum(_replays(each) for each in replay.results)
+
+    def _note_replay(self, whole: Played, replay: Played) -> None:
+        report = self.report
+        report.every_seconds, report.every_bytes = whole.seconds, whole.stored_bytes
+        report.replay_seconds = replay.seconds
         report.replayed = sum(_replays(each) for each in replay.results)
         report.why = {
             number: why

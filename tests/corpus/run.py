@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     from harness import Report
 
-_ROW = "{:<48} {:>5} {:>9} {:>4} {:>8} {:>8} {:>8} {:>7} {:>7} {:>9}"
+_ROW = "{:<42} {:>5} {:>9} {:>4} {:>8} {:>8} {:>6} {:>6} {:>8} {:>7} {:>6} {:>9} {:>8}"
+_HEAD = ("notebook", "cells", "replayed", "own", "plain s", "auto s", "time", "cpu", "recorded", "KB")
+_HEAD_OF_EVERY = ("every", "KB", "replay s")
 
 
 class Entry(NamedTuple):
@@ -75,7 +77,7 @@ def main() -> int:
     files = [Entry("", each, arguments.boundaries) for each in arguments.names if Path(each).is_file()]
     words = [each for each in arguments.names if not Path(each).is_file()]
     chosen = [each for each in corpus() if any(word in each.name for word in words) or not arguments.names]
-    print(_ROW.format("notebook", "cells", "replayed", "own", "plain s", "steps s", "replay s", "time", "cpu", "KB"))
+    print(_ROW.format(*_HEAD, *_HEAD_OF_EVERY))
     reports = []
     for entry in [*files, *(each._replace(every_boundary=each[2] or arguments.boundaries) for each in chosen)]:
         with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
@@ -91,28 +93,42 @@ def main() -> int:
 
 def _row(report: Report) -> str:
     row = _ROW.format(
-        report.name[-48:],
+        report.name[-42:],
         report.cells,
         f"{report.replayed}/{report.steps}",
         report.own[0] + len(report.own[1]),
         f"{report.plain_seconds:.2f}",
         f"{report.durable_seconds:.2f}",
-        f"{report.replay_seconds:.2f}",
         f"{report.overhead:+.0%}",
         f"{report.durable_cpu / report.plain_cpu - 1:+.0%}",
+        report.recorded,
         report.stored_bytes // 1024,
+        f"{report.overhead_of_every:+.0%}",
+        report.every_bytes // 1024,
+        f"{report.replay_seconds:.2f}",
     )
     why = [f"    cell {number} does not replay: {text}" for number, text in report.why.items()]
     return "\n".join([row, *why, *([f"  DIFFERS {report.difference}"] if report.difference else ["  equal"])])
 
 
 def _summary(reports: list[Report]) -> None:
-    overheads = [each.overhead for each in reports]
     equal = sum(not each.difference for each in reports)
-    print(f"{equal} of {len(reports)} equal; {sum(len(each.kills) for each in reports)} kernels killed;", end=" ")
-    print(f"{sum(each.replayed for each in reports)} of {sum(each.steps for each in reports)} steps replay;", end=" ")
-    print(f"overhead: median {median(overheads):+.0%}, worst {max(overheads):+.0%};", end=" ")
-    print(f"{sum(each.stored_bytes for each in reports) >> 10} KB stored")
+    print(f"{equal} of {len(reports)} equal; {sum(len(each.kills) for each in reports)} kernels killed")
+    recorded, replayed = sum(each.recorded for each in reports), sum(each.replayed for each in reports)
+    steps = sum(each.steps for each in reports)
+    print(
+        f"auto mode: {_costs([each.overhead for each in reports], [each.stored_bytes for each in reports])};", end=" "
+    )
+    print(f"{recorded} of {steps} steps are worth a checkpoint, the others run again")
+    print(
+        f"every cell: {_costs([each.overhead_of_every for each in reports], [each.every_bytes for each in reports])};",
+        end=" ",
+    )
+    print(f"{replayed} of {steps} steps replay")
+
+
+def _costs(overheads: list[float], stored: list[int]) -> str:
+    return f"overhead median {median(overheads):+.0%}, worst {max(overheads):+.0%}, {sum(stored) >> 10} KB stored"
 
 
 if __name__ == "__main__":

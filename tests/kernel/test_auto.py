@@ -124,6 +124,45 @@ def test_only_slow_cells_are_recorded(tmp_path, kernel):
     assert len(again[1].own_lines) == 1
 
 
+INTRICATE = "[[n, {n: [n]}] for n in range(2000)]"
+
+
+def test_quick_cells_run_again_where_a_checkpoint_costs_more(kernel):
+    """What is small replays, what is large is made again; with ``--only-slow 0s`` it replays as well."""
+    cells = ["small = max(1, 2)", f"large = {INTRICATE}", "last = large.pop()", "len(large), small, last[0]"]
+    kernel.run("%durable auto on", "on")
+    assert lines(run(kernel, cells)) == []
+    kernel.kill()
+    restart(kernel)
+    again = run(kernel, cells)
+    assert [len(each.own_lines) for each in again] == [1, 0, 0, 0]  # the others read the large one
+    assert shown(again[-1]) == "(1999, 2, 1999)"
+    kernel.run("%durable auto on --only-slow 0s", "every")
+    run(kernel, cells)
+    kernel.kill()
+    restart(kernel)
+    assert [len(each.own_lines) for each in run(kernel, cells)] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "doing",
+    [
+        "open('/dev/null', 'w').close()",
+        "import subprocess; subprocess.run(['true'])",
+        "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))",
+        "import random; random.random()",
+        "import os; os.environ['TZ'] = 'UTC'",
+    ],
+)
+def test_quick_cells_that_are_not_to_be_run_twice_are_recorded(kernel, doing):
+    """A cell that reached beyond the kernel, or would come out otherwise, replays however large what it made."""
+    cell = f"{doing}\nlarge = {INTRICATE}"
+    run(kernel, [cell])
+    kernel.kill()
+    restart(kernel)
+    assert len(run(kernel, [cell])[0].own_lines) == 1
+
+
 def test_steps_with_a_magic_keep_their_flags(tmp_path, kernel):
     """``%%step`` in auto mode names the step, and its flags hold."""
     cell = (
