@@ -51,7 +51,7 @@ def index_parts(array_parts: Callable[[Any], Parts], value: Any) -> Any:  # noqa
     if kind is tuple or kind is list or name == "FrozenList":
         return tuple(index_parts(array_parts, item) for item in value)
     if kind is dict:
-        kept = [(key, item) for key, item in value.items() if key not in _CACHES]
+        kept = [pair for pair in value.items() if pair[0] not in _CACHES and not _is_writable(*pair)]
         return tuple((key, index_parts(array_parts, item)) for key, item in kept)
     names = set(mro_names(kind))
     if not names.isdisjoint(_ARROW):
@@ -77,6 +77,11 @@ _OWN: Final = frozenset(
 )
 _DTYPES: Final = frozenset({"pandas.api.extensions.ExtensionDtype", "pandas.core.dtypes.base.ExtensionDtype"})
 _ARROW: Final = frozenset({"pyarrow.lib._PandasConvertible", "pyarrow.lib._Tabular"})
+
+
+def _is_writable(key: object, item: object) -> bool:
+    """Tell whether an attribute says what holds without it: views of extension arrays have it, others do not."""
+    return key == "_readonly" and item is False
 
 
 def _dtype(array_parts: Callable[[Any], Parts], dtype: Any) -> Parts:
