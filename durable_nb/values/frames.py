@@ -64,7 +64,7 @@ def index_parts(array_parts: Callable[[Any], Parts], value: Any) -> Any:  # noqa
         return value
     _, args, state = (*value.__reduce_ex__(5), None, None)[:3]
     data = [item for item in args if not isinstance(item, type)]
-    return (module, name, index_parts(array_parts, data), index_parts(array_parts, state))
+    return (module, name, index_parts(array_parts, data), _state_parts(array_parts, state))
 
 
 _OWN: Final = frozenset(
@@ -77,6 +77,12 @@ _OWN: Final = frozenset(
 )
 _DTYPES: Final = frozenset({"pandas.api.extensions.ExtensionDtype", "pandas.core.dtypes.base.ExtensionDtype"})
 _ARROW: Final = frozenset({"pyarrow.lib._PandasConvertible", "pyarrow.lib._Tabular"})
+
+
+def _state_parts(array_parts: Callable[[Any], Parts], state: Any) -> Any:
+    """Return the parts of a state; attributes, which it ends with where there are any, may all be none of the value."""
+    parts = index_parts(array_parts, state)
+    return parts[:-1] if type(state) is tuple and state and type(state[-1]) is dict and not parts[-1] else parts
 
 
 def _is_writable(key: object, item: object) -> bool:

@@ -368,11 +368,13 @@ def test_reading_a_frame_does_not_change_its_fingerprint() -> None:
 
 
 def test_a_view_of_strings_is_equal_to_the_strings() -> None:
-    """That it may be written to is an attribute of a view only; one that may not is another value."""
+    """That it may be written to is an attribute of views only; what may not be written to is another value."""
     strings = pd.array(["a", "b"], dtype="str")
     assert fingerprint(strings[:]) == fingerprint(strings) == fingerprint(pd.array(["a", "b"], dtype="str"))
     assert fingerprint(pd.Index(["a", "b"])[::-1]) == fingerprint(pd.Index(["b", "a"]))
     assert fingerprint(pd.Index(strings).array) != fingerprint(strings)
+    periods = pd.period_range("2026-01", periods=3, freq="M").array
+    assert fingerprint(periods.copy()[:]) == fingerprint(periods.copy())
 
 
 def test_padding_of_structured_arrays_does_not_count() -> None:
