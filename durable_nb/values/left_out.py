@@ -1,4 +1,4 @@
-"""Attributes of an object that its pickle leaves out: what compares or saves it would be blind to them.
+"""Attributes of an object that its pickle leaves out, or that loading does: a copy would be without them.
 
 A compiled class whose subclass is written in Python, as KDTree is, takes any attribute and pickles its own state only.
 """
@@ -53,6 +53,15 @@ def _mentioned(kind: type) -> Iterator[str]:
         parts = [value, *(getattr(value, each, None) for each in ("__func__", "fget", "fset", "func"))]
         for code in (part.__code__ for part in parts if type(part) is types.FunctionType):
             yield from (each for nested in all_codes(code) for each in nested.co_names)
+
+
+def may_ignore_attributes(kind: type) -> bool:
+    """Say whether all attributes of a package's class are saved, but the class itself decides which it takes back."""
+    mro = type.__dict__["__mro__"].__get__(kind)
+    takes = next((base for base in mro if "__setstate__" in class_dict(base)), None)
+    if takes is None or is_local(class_name(takes)[0]) or kind in copyreg.dispatch_table:
+        return False
+    return all(base is object or class_dict(base).keys().isdisjoint(_DECIDE) for base in mro)
 
 
 def left_out(obj: object, own: frozenset[str]) -> dict[str, Any]:

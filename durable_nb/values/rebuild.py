@@ -63,6 +63,13 @@ def set_attributes(target: Any, attributes: Mapping[str, Any]) -> None:
         setattr(target, name, value)
 
 
+def set_whole_state(target: Any, state: dict[str, Any]) -> None:
+    """Let an object take its attributes back in its own way, then give it those that it ignored."""
+    saved = dict(state)
+    target.__setstate__(state)
+    target.__dict__.update((name, value) for name, value in saved.items() if name not in target.__dict__)
+
+
 def make_lru_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """Wrap a function in an ``lru_cache``; what it had cached is computed again when asked for."""
     return functools.lru_cache(maxsize, typed)(func)

@@ -26,7 +26,7 @@ from durable_nb.values import rebuild
 from durable_nb.values.closed_files import closed_file
 from durable_nb.values.counters import counted
 from durable_nb.values.hooks import save_hook
-from durable_nb.values.left_out import left_out, own_names
+from durable_nb.values.left_out import left_out, may_ignore_attributes, own_names
 from durable_nb.values.process_streams import process_stream
 
 if TYPE_CHECKING:
@@ -403,6 +403,8 @@ def choose(kind: type) -> Any:
         return _EXACT[kind]
     names = (_BY_NAME.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
     reducer, own = next(filter(None, names), None), own_names(kind)
+    if may_ignore_attributes(kind):
+        reducer = _with_attributes(reducer)
     return reducer if own is None else _complete(reducer, own)
 
 
@@ -411,5 +413,16 @@ def _complete(reducer: Any, own: frozenset[str]) -> Callable[[PicklerState, Any]
         for name in left_out(obj, own):
             raise Refused(obj, f"its pickle leaves out the attribute {name}")
         return NotImplemented if reducer is None else reducer(pickler, obj)
+
+    return reduce
+
+
+def _with_attributes(reducer: Any) -> Callable[[PicklerState, Any], Any]:
+    def reduce(pickler: PicklerState, obj: Any) -> Any:
+        reduced = NotImplemented if reducer is None else reducer(pickler, obj)
+        if reduced is not NotImplemented:
+            return reduced
+        made = obj.__reduce_ex__(5)
+        return (*made, rebuild.set_whole_state) if type(made[2]) is dict else NotImplemented
 
     return reduce

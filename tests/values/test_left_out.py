@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from scipy.spatial import KDTree
 from sklearn.linear_model import LinearRegression
+from sklearn.utils import Bunch
 
 from durable_nb.core.mutations import find_mutations
 from durable_nb.core.recording import Unrecordable
 from durable_nb.errors import EncodeError
 from durable_nb.values.fingerprint import fingerprint, fingerprint_roots
-from durable_nb.values.pickling import encode
+from durable_nb.values.pickling import decode, encode
 from durable_nb.values.states import States
 
 
@@ -90,3 +91,15 @@ def test_what_a_package_keeps_is_its_own_affair() -> None:
     chosen.note = 4
     encode({"model": model, "frame": indexed, "chosen": chosen}, namespace=None)
     assert fingerprint(indexed) == fingerprint(frame())
+
+
+def test_attributes_that_a_package_does_not_take_back_are_kept() -> None:
+    """scikit-learn's Bunch ignores what was saved of its attributes; restored, it has them, and its cycles hold."""
+    bunch = Bunch(a=1)
+    bunch["self"] = bunch
+    bunch.__dict__["made_of"] = [2]
+    made = encode(bunch, namespace={})
+    restored = decode(made.stream, made.buffers, namespace={}, roots=None)
+    assert restored["self"] is restored
+    assert restored.__dict__["made_of"] == [2]
+    assert fingerprint(restored) == fingerprint(bunch)
