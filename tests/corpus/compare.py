@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from probe import OF_A_LIBRARY
 
 _TOKEN = re.compile(r"\w+|\W")
+_WORD = re.compile(r"[^\W\d_]{2}")
 _LONGEST_SHOWN = 300
 
 
@@ -91,7 +92,15 @@ def _agrees(kind: str, text: str, plain: list[str]) -> bool:
         return False
     if kind.startswith(("image/", "application/")):
         return True
+    if not any(map(_WORD.search, (text, *plain))) and not _common_lines(plain):
+        return True
     return _agree([text.split("\n"), *(each.split("\n") for each in plain)], _words)
+
+
+def _common_lines(plain: list[str]) -> bool:
+    """Tell whether plain runs have a line in common; of random numbers in several lines, some texts have more."""
+    lines = [each.split("\n") for each in plain]
+    return len(lines[0]) == 1 or any(len(set(each)) == 1 for each in zip(*lines, strict=False))
 
 
 def _words(line: str, plain: list[str]) -> bool:

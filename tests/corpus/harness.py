@@ -18,13 +18,13 @@ from compare import Seen, first_difference, own, shown
 from driver import ROOT, Kernel, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 HERE = Path(__file__).parent
 INSTANTS = 3
 PATIENCE_SECONDS = 900.0
-MOST_PLAIN = 6
-"""So many are made before a difference is believed: sets of text, say, have few orders."""
+MOST_PLAIN = 20
+"""So many are made before a difference is believed: of random numbers, say, a few digits are often the same."""
 MOST_OVERHEAD = 0.25
 """Beyond it the times are taken once more: of a busy machine the better time of two is nearer to the truth."""
 _SETUP = "__import__('probe').begin()"
@@ -166,7 +166,9 @@ class Harness:
                 played.left = _left(kernel, self._unlike)
 
     def _run_plainly_again(self) -> None:
-        with self._kernel(f"plain-{len(self._plain) + 1}") as kernel:
+        """Run it plainly with other bytes in memory that nobody has set: as ``numpy.empty`` returns it."""
+        number = len(self._plain) + 1
+        with self._kernel(f"plain-{number}", {"MALLOC_PERTURB_": str(number)}) as kernel:
             played = _play(kernel, "pass", self._cells)
             played.left = _left(kernel, self._unlike)
             self._plain.append(played)
@@ -223,12 +225,12 @@ class Harness:
         }
 
     @contextmanager
-    def _kernel(self, name: str) -> Iterator[Kernel]:
+    def _kernel(self, name: str, variables: Mapping[str, str] | None = None) -> Iterator[Kernel]:
         folder = self._folder / name
         folder.mkdir(parents=True)
         cells = [nbformat.v4.new_code_cell(each, id=f"cell-{number}") for number, each in enumerate(self._cells)]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebook.ipynb")
-        kernel = Kernel(folder, {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE)))})
+        kernel = Kernel(folder, {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE))), **(variables or {})})
         try:
             yield kernel
         finally:

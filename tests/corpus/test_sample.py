@@ -58,3 +58,14 @@ def test_what_plain_runs_differ_in_is_their_own():
     assert "stdout" in first_difference(_seen("at 0x3, took 5 s", x="1", t="7"), plain)
     assert first_difference(_seen("at 0x1, took 3 s\nmean 4", x="2", t="5"), plain) == "x is 2, not 1"
     assert first_difference(_seen("at 0x1, took 3 s\nmean 4", t="5"), plain) == "x is unbound, not 1"
+
+
+def test_how_many_lines_random_numbers_take_is_the_notebooks_own():
+    """Only where plain runs have no line in common, and there are no words: a word binds its whole text."""
+    plain = [_seen("[1.5\n 2.5]"), _seen("[3.5\n 4.5]")]
+    assert first_difference(_seen("[5.5\n 6.5\n 7.5]"), plain) == ""
+    assert "stdout" in first_difference(_seen("[5.5\n error]\n"), plain)
+    plain = [_seen("[1.5\n 2.5]"), _seen("[3.5\n 2.5]")]
+    assert "stdout" in first_difference(_seen("[5.5\n 6.5\n 2.5]"), plain)
+    plain = [_seen("1.5"), _seen("3.5")]
+    assert "stdout" in first_difference(_seen("5.5\n6.5"), plain)
