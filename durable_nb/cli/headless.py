@@ -38,7 +38,7 @@ _MOST_LAST_WORDS: Final = 20
 _LOAD: Final = "%load_ext durable_nb"
 _COMPLETE: Final = (
     "from durable_nb.core.session import active_session as _session\n"
-    "if _session() is not None and _session().complete_execution() is not None: _session().ledger.flush()\n"
+    "if _session() is not None: _session().complete_execution().result()\n"
     "del _session"
 )
 

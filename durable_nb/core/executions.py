@@ -67,6 +67,17 @@ def unfinished(known: Iterable[ExecutionRecord], arguments_key: bytes) -> Execut
     return _execution(newest) if newest is not None and newest.status != "success" else None
 
 
+def last_completion(known: Iterable[ExecutionRecord], steps: Iterable[StepRecord]) -> float:
+    """Return when the execution completed that made the newest steps, in Unix seconds; 0 where it has not.
+
+    Args:
+        known: as for :func:`find`.
+        steps: the steps that count.
+    """
+    ended = max((each.ended_at for each in notebook_executions(known) if each.status == "success"), default=0.0)
+    return ended if all(step.ended_at <= ended for step in steps) else 0.0
+
+
 def notebook_executions(known: Iterable[ExecutionRecord]) -> list[ExecutionRecord]:
     """Return those that are of the notebook rather than of a workflow, in their order."""
     return [each for each in known if each.scope_id == NO_SCOPE]

@@ -169,10 +169,10 @@ class Session:
         if self.execution.id and executions.find(self.executions.values(), self.execution.id) is None:
             self._save_execution(executions.begun(self.execution))
 
-    def complete_execution(self) -> Future[None] | None:
-        """Record that the notebook's execution came to its end; None where nobody names executions."""
-        found = executions.record_of(self.executions.values(), self.execution.id)
-        return self._save_execution(executions.completed(found, self.clock.now())) if found is not None else None
+    def complete_execution(self) -> Future[None]:
+        """Record that the notebook's execution came to its end; of a notebook that is one long execution, so far."""
+        found = executions.record_of(self.executions.values(), self.execution.id) or executions.begun(self.execution)
+        return self._save_execution(executions.completed(found, self.clock.now()))
 
     def _save_execution(self, record: ExecutionRecord) -> Future[None]:
         self.executions[record.workflow_id] = record

@@ -21,13 +21,13 @@ from durable_nb.notebook.clicks import Clicks
 from durable_nb.notebook.commands import DurableMagics
 from durable_nb.notebook.completion import matcher_for
 from durable_nb.notebook.display import Display
-from durable_nb.notebook.file import NamesInFile
+from durable_nb.notebook.file import LastCell, NamesInFile, SavedSources
 from durable_nb.notebook.greeting import greeting
 from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_of
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
 from durable_nb.notebook.monitor import Stage
-from durable_nb.notebook.news import News
+from durable_nb.notebook.news import News, listens
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
 from durable_nb.notebook.plain import PlainCells
@@ -97,7 +97,9 @@ class DurableNB(Configurable):
         self.bus = EventBus()
         self.display = Display(Stage(shell, self.clock, Screen(), live_views, self.clicks))
         self.cell = Cell("", "", 0, interactive=True)
-        self.names_in_file = NamesInFile(None, name_on)
+        self._saved = SavedSources(None)
+        self.names_in_file = NamesInFile(self._saved, name_on)
+        self._last_cell = LastCell(self._saved)
         self._auto_mode = AutoMode(self)
         self.live: Live | None = None
         self._buttons: Buttons | None = None
@@ -175,7 +177,8 @@ class DurableNB(Configurable):
         except StoreError as error:
             self.display.line(str(error))
             return
-        self.names_in_file = NamesInFile(file, name_on)
+        self._saved = SavedSources(file)
+        self.names_in_file, self._last_cell = NamesInFile(self._saved, name_on), LastCell(self._saved)
         session = Session(
             ledger,
             clock=self.clock,
@@ -188,13 +191,13 @@ class DurableNB(Configurable):
         session.begin_execution()
         session.warn = self._warn
         self.notebook = Notebook(self.shell, enter(session), self.snapshot_mb << 20, str(file or ""))
-        line = greeting(session)
+        line = greeting(session, headless=is_headless(self.shell) and not listens(self.shell))
         if line:
             self.display.line(line)
 
     def _place(self) -> tuple[Path, Path, Path | None]:
         """Return the ledger's path, the folder that file paths are relative to, and the notebook's path."""
-        file = notebook_path(self.shell, self.notebook_file)
+        file = notebook_path(self.shell, self.notebook_file or str(self._saved.path or ""))  # it stays what it was
         root = file.parent if file is not None else Path.cwd()
         path = store_path(file, os.environ, self.store)
         if file is None and in_kernel(self.shell) and not (self.store or os.environ.get("DURABLE_NB_STORE")):
@@ -287,6 +290,7 @@ class DurableNB(Configurable):
         if self.notebook is not None:
             ended, self.notebook.step_pass = ended or self.notebook.step_pass, None
             self._explain(error, self.notebook)
+            self._note_end(result.info.raw_cell, error, self.notebook)
         self.display.cell_ended(ended, error)
         if self.live is not None:
             self.live.changed()
@@ -302,6 +306,14 @@ class DurableNB(Configurable):
         if why:
             self.display.line(why)
         notebook.left_out.forget_bound(notebook.namespace.names)
+
+    def _note_end(self, source: str, error: BaseException | None, notebook: Notebook) -> None:
+        """Record that the execution completed, where a runner without a page has come to the last cell.
+
+        ``durable-nb run`` knows by itself; what a person runs goes on.
+        """
+        if error is None and is_headless(self.shell) and not listens(self.shell) and self._last_cell.was(source or ""):
+            notebook.session.complete_execution()
 
 
 def load(shell: InteractiveShell, live_views: Callable[[], Views]) -> None:

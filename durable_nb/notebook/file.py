@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from durable_nb.errors import DuplicateStepName
@@ -16,14 +17,36 @@ STEP = "%%step"
 _MAKES_STEPS = (STEP, "@step", "@workflow", ".step", ".workflow")
 
 
+@dataclass(frozen=True, slots=True)
+class SavedCell:
+    """A code cell as a notebook's file has it; ``id`` is "" in files of an old format."""
+
+    id: str
+    source: str
+
+
+def code_cells(path: Path) -> list[SavedCell]:
+    """Return a notebook's code cells; none when the file cannot be read or is no notebook."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found = [each for each in cells if each["cell_type"] == "code"]
+        return [SavedCell(str(each.get("id", "")), "".join(each["source"])) for each in found]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return []  # it is being written, or no notebook
+
+
 def sources_of(path: Path) -> list[str]:
     """Return the sources of a notebook's code cells; none when the file cannot be read or is no notebook."""
+    return [cell.source.strip() for cell in code_cells(path)]
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """Return a notebook's own metadata; none when the file cannot be read or is no notebook."""
     try:
-        cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
-        return ["".join(source).strip() for source in found]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+        metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def durable_sources(sources: list[str]) -> set[str]:
@@ -53,34 +76,75 @@ def refuse_named_twice(path: Path, name_of: Callable[[str], str]) -> None:
         raise DuplicateStepName(str(path), name)
 
 
-class NamesInFile:
-    """The names that two cells of a notebook's file have, read once per change of the file.
+class SavedSources:
+    """The sources of a notebook's code cells, read once per change of its file.
 
     Args:
         path: of the notebook, None where it is not known.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._seen: tuple[int, int] | None = None
+        self._sources: list[str] = []
+
+    def now(self) -> list[str]:
+        """Return them as the file has them now; the same list as before while it is as it was."""
+        try:
+            stat = self.path.stat() if self.path is not None else None
+        except OSError:
+            stat = None
+        if self.path is None or stat is None:
+            self._seen, self._sources = None, []
+        elif (stat.st_mtime_ns, stat.st_size) != self._seen:
+            self._seen, self._sources = (stat.st_mtime_ns, stat.st_size), sources_of(self.path)
+        return self._sources
+
+
+class NamesInFile:
+    """Warns of names that two cells of a notebook's file have.
+
+    Args:
+        saved: the cells of the file.
         name_of: as for :func:`named_twice`.
     """
 
-    def __init__(self, path: Path | None, name_of: Callable[[str], str]) -> None:
-        self._path = path
+    def __init__(self, saved: SavedSources, name_of: Callable[[str], str]) -> None:
+        self._saved = saved
         self._name_of = name_of
-        self._seen: tuple[int, int] | None = None
+        self._looked_at: list[str] = []
         self._twice: frozenset[str] = frozenset()
         self._told: set[str] = set()
 
     def warning(self, name: str) -> str:
         """Return what to say of a step that runs, once per name; "" when there is nothing to say."""
-        if not name or self._path is None or name in self._told or name not in self._now(self._path):
+        path = self._saved.path
+        if not name or path is None or name in self._told or name not in self._now():
             return ""
         self._told.add(name)
-        return str(DuplicateStepName(self._path.name, name))
+        return str(DuplicateStepName(path.name, name))
 
-    def _now(self, path: Path) -> frozenset[str]:
-        try:
-            stat = path.stat()
-        except OSError:
-            return frozenset()
-        if (stat.st_mtime_ns, stat.st_size) != self._seen:
-            self._seen = stat.st_mtime_ns, stat.st_size
-            self._twice = frozenset(named_twice(sources_of(path), self._name_of))
+    def _now(self) -> frozenset[str]:
+        sources = self._saved.now()
+        if sources is not self._looked_at:
+            self._looked_at, self._twice = sources, frozenset(named_twice(sources, self._name_of))
         return self._twice
+
+
+class LastCell:
+    """Tells when the last cell of a notebook's file has run: then a runner without a page is at its end.
+
+    Args:
+        saved: the cells of the file.
+    """
+
+    def __init__(self, saved: SavedSources) -> None:
+        self._saved = saved
+        self._ran: Counter[str] = Counter()
+
+    def was(self, source: str) -> bool:
+        """Count a cell that completed; returns whether it was the last one of the file."""
+        source = source.strip()
+        self._ran[source] += 1
+        cells = [each for each in self._saved.now() if each]
+        return bool(cells) and cells[-1] == source and self._ran[source] >= cells.count(source)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from durable_nb.core.executions import last_completion
 from durable_nb.notebook.spans import moment
 from durable_nb.store.found import under_way
 from durable_nb.store.summary import attempt_summary
@@ -12,8 +13,17 @@ if TYPE_CHECKING:
     from durable_nb.core.session import Session
 
 
-def greeting(session: Session) -> str:
-    """Say what is checkpointed, what the last kernel died in, and how to go on; "" for a fresh notebook."""
+_ANOTHER: Final = "to begin a new execution, set DURABLE_NB_EXECUTION_ID or put %durable execution ID after %load_ext"
+
+
+def greeting(session: Session, *, headless: bool) -> str:
+    """Say what is checkpointed, what the last kernel died in, and how to go on; "" for a fresh notebook.
+
+    Args:
+        session: the open store.
+        headless: whether a runner without a page runs all cells. Whoever schedules it may not want what an execution
+            that completed left, so that it is told how to begin another.
+    """
     ended = [head for head in session.heads if head.status == "success"]
     counts = [(sum(head.kind == kind for head in ended), word) for kind, word in (("cell", "step"), ("call", "call"))]
     parts = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count]
@@ -24,5 +34,21 @@ def greeting(session: Session) -> str:
         return f"{died}{f'; {safe} checkpointed' if safe else ''}: run the cells to go on there"
     if not parts:
         return ""
-    newest = max(head.ended_at for head in session.heads)
-    return f"{safe} checkpointed, the newest {moment(newest)}: run the cells to resume, or %durable restore"
+    if not headless:
+        newest = max(head.ended_at for head in session.heads)
+        return f"{safe} checkpointed, the newest {moment(newest)}: run the cells to resume, or %durable restore"
+    return _before_a_run(session, safe)
+
+
+def _before_a_run(session: Session, safe: str) -> str:
+    execution = session.execution
+    if execution.completed:
+        return f"execution {execution.id} had completed, and what it did replays ({safe}); another id begins a new one"
+    newest = f"{safe} checkpointed, the newest {moment(max(head.ended_at for head in session.heads))}"
+    if execution.id:
+        return f"execution {execution.id} goes on: {newest}"
+    completed = last_completion(session.executions.values(), session.heads)
+    state = (
+        f"the last execution completed {moment(completed)}, and what it did replays ({safe})" if completed else newest
+    )
+    return f"{state}; {_ANOTHER}"

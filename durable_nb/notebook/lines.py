@@ -97,6 +97,11 @@ def request_of(shell: InteractiveShell) -> str:
     return str((_request(shell).get("header") or {}).get("msg_id") or "")
 
 
+def running_source(shell: InteractiveShell) -> str:
+    """Return the cell that a kernel runs, without space around it; "" while it starts."""
+    return str((_request(shell).get("content") or {}).get("code") or "").strip()
+
+
 def _cell_id(shell: InteractiveShell) -> str:
     return str((_request(shell).get("metadata") or {}).get("cellId") or "")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from durable_nb.notebook.file import STEP, code_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_MAGIC = "%%step"
 
 
 def saved_body(file: str, name: str, cell_id: str) -> str | None:
@@ -29,21 +28,10 @@ def saved_body(file: str, name: str, cell_id: str) -> str | None:
 
 def _codes(file: str) -> Iterator[tuple[str, str, str]]:
     """Yield (cell id, ``%%step`` line or "", the rest) of the cells with code."""
-    for cell in _cells(file):
-        text = cell.get("source", "")
-        text = text if isinstance(text, str) else "".join(text)
-        line, _, body = text.lstrip("\n").partition("\n")
-        if cell.get("cell_type") == "code":
-            is_marked = line.split()[:1] == [_MAGIC]
-            yield str(cell.get("id", "")), line if is_marked else "", body if is_marked else text
-
-
-def _cells(file: str) -> list[dict[str, Any]]:
-    try:
-        cells = json.loads(Path(file).read_text("utf-8"))["cells"] if file.endswith(".ipynb") else []
-    except (OSError, ValueError, KeyError, TypeError):  # it is being written, or no notebook
-        return []
-    return [each for each in cells if isinstance(each, dict)] if isinstance(cells, list) else []
+    for cell in code_cells(Path(file)) if file.endswith(".ipynb") else ():
+        line, _, body = cell.source.lstrip("\n").partition("\n")
+        is_marked = line.split()[:1] == [STEP]
+        yield cell.id, line if is_marked else "", body if is_marked else cell.source
 
 
 def _name(line: str) -> str:

@@ -12,6 +12,7 @@ CELLS = [
     "%%step change\ntally.hit('change')\nrows[0]['m'] = times(2)\nfirst = rows[0]\nprint('shown once')",
     "%%step draw\ntally.hit('draw')\ndrawn = np.random.rand(2)",
 ]
+ON_DISK = "from durable_nb.core.session import active_session\nactive_session().ledger.flush()"
 STATE = "rows, first is rows[0], numbers.tolist(), drawn.tolist()"
 
 
@@ -66,6 +67,7 @@ def test_an_edit_of_a_helper_is_told(tmp_path):
     with kernel_in(tmp_path) as kernel:
         run(kernel, CELLS)
         kernel.run(edited, "cell-1")
+        kernel.run(ON_DISK)  # nobody waits for the note of a plain cell, and the kill must not come before it
         kernel.kill()
         kernel.restart()
         ready(kernel)

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from durable_nb.errors import DuplicateStepName
-from durable_nb.notebook.file import NamesInFile, named_twice, refuse_named_twice, sources_of
+from durable_nb.notebook.file import LastCell, NamesInFile, SavedSources, named_twice, refuse_named_twice, sources_of
 from durable_nb.notebook.magics import name_on
 
 
@@ -41,7 +41,7 @@ def test_a_file_that_is_no_notebook_is_no_error(tmp_path, text):
 def test_a_warning_comes_once_and_follows_the_file(tmp_path):
     """A name is warned of once, and again never; a file that changes is read again, one that did not is not."""
     path = write(tmp_path / "nb.ipynb", ["%%step a\n", "x"], "%%step b")
-    names = NamesInFile(path, name_on)
+    names = NamesInFile(SavedSources(path), name_on)
     assert names.warning("a") == ""
     stat = path.stat()
     same_size = write(path, ["%%step b\n", "x"], "%%step b")
@@ -52,6 +52,13 @@ def test_a_warning_comes_once_and_follows_the_file(tmp_path):
     assert names.warning("b") == ""
     path.unlink()
     assert names.warning("a") == ""
+
+
+def test_the_last_cell_is_told_when_all_its_like_have_run(tmp_path):
+    """Equal cells before it do not count, nor blank ones after it; without a file no cell is the last."""
+    last = LastCell(SavedSources(write(tmp_path / "nb.ipynb", "x", "y", ["x\n"], "")))
+    assert [last.was(each) for each in ("x", "y", "x")] == [False, False, True]
+    assert not LastCell(SavedSources(None)).was("")
 
 
 def test_a_run_can_refuse(tmp_path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from durable_nb.notebook.whereabouts import notebook_path
+from durable_nb.notebook.whereabouts import notebook_path, notebooks_on, the_one_with
 
 
 @pytest.fixture
@@ -63,3 +64,52 @@ def test_the_only_notebook_in_the_folder(find, tmp_path):
     assert find(kernel=False) is None
     (tmp_path / "two.ipynb").touch()
     assert find() is None
+
+
+def notebook(path, *sources, **metadata):
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata}))
+    return path
+
+
+def test_a_notebook_counts_only_if_it_has_the_cell_that_runs(tmp_path):
+    """Of several the one that has it; none where no saved one does, or two; what was never saved may be it."""
+    one, two = (
+        notebook(tmp_path / "one.ipynb", "x = 1", "same"),
+        notebook(tmp_path / "two.ipynb", ["x\n", "= 2"], "same"),
+    )
+    new = notebook(tmp_path / "new.ipynb", "")
+    assert the_one_with("x = 1", [one, two]) == one
+    assert the_one_with("x\n= 2", [one, two]) == two
+    assert the_one_with("x = 3", [one, two]) is None
+    assert the_one_with("same", [one, two]) is None
+    assert the_one_with("same", [one, tmp_path / "." / "one.ipynb"]) == one
+    assert the_one_with("x = 3", [new, one]) == new
+
+
+def test_what_papermill_wrote_is_not_what_runs(tmp_path):
+    """Beside the notebook that it was made of it does not count; alone it does."""
+    report = notebook(tmp_path / "report.ipynb", "x")
+    made = notebook(tmp_path / "made.ipynb", "x", papermill={"input_path": "report.ipynb"})
+    assert the_one_with("x", [made, report]) == report
+    assert the_one_with("x", [made]) == made
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("python /bin/jupyter-execute a.ipynb", ["a.ipynb"]),
+        ("python /bin/jupyter-nbconvert --execute --output made.ipynb a.ipynb", ["a.ipynb"]),
+        ("python /bin/jupyter-nbconvert --execute --output=made.ipynb a.ipynb", ["a.ipynb"]),
+        ("python /bin/jupyter-execute a.ipynb made.ipynb", ["a.ipynb", "made.ipynb"]),
+        ("python /bin/papermill a.ipynb made.ipynb", ["a.ipynb"]),
+        ("python -m papermill -p day 3 a.ipynb made.ipynb", ["a.ipynb"]),
+        ("python script.py gone.ipynb", []),
+        ("jupyter-lab", []),
+    ],
+)
+def test_what_a_command_line_asks_to_run(tmp_path, line, asked):
+    """Notebooks that are there, relative to the folder of the command, without those that it writes."""
+    notebook(tmp_path / "a.ipynb", "x")
+    notebook(tmp_path / "made.ipynb", "x")
+    assert notebooks_on(line.split(), tmp_path) == [tmp_path / name for name in asked]
