@@ -16,6 +16,7 @@ from itertools import pairwise
 import nbformat
 import psutil
 import pytest
+from driver import Kernel
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 PATIENCE_SECONDS = 180
@@ -298,3 +299,31 @@ def test_json_lines_tell_all(folder):
         ("flaky", 1, 3, "OSError: no")
     ]
     assert [(each["place"], each["of"]) for each in events if each["event"] == "cell_ended"] == [(1, 2), (2, 2)]
+
+
+def test_it_shares_checkpoints_with_jupyterlab(folder):
+    """With --reuse what a person ran in JupyterLab replays, and what it ran replays there; without, all runs."""
+    name = str(folder / "report.ipynb")
+    cells = [each for each in nbformat.read(name, 4).cells if each.cell_type == "code"]
+    lab = {"JPY_SESSION_NAME": name, "DURABLE_NB_KEY_FILE": str(folder / "key"), "DURABLE_NB_AUTO": "1"}
+    kernel = Kernel(folder, lab)
+    try:
+        kernel.run("%load_ext durable_nb", "load")
+        first = [kernel.run(each.source, each.id) for each in cells]
+        assert [each.status for each in first] == ["ok"] * len(cells)
+        once = Counter(told(folder))
+        assert set(once.values()) == {1}
+        kernel.kill()
+        assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet", "--reuse")[0] == 0
+        assert Counter(told(folder)) == once
+        shown = [[out.get("text") or out["data"]["text/plain"] for out in each.foreign] for each in first]
+        assert list(outputs(folder / "out.ipynb").values()) == shown
+        assert run(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet")[0] == 0
+        assert Counter(told(folder)) == once + once
+        kernel.restart()
+        kernel.run("%load_ext durable_nb", "load")
+        again = [kernel.run(each.source, each.id) for each in cells]
+        assert sum(line.startswith("↻ replayed") for each in again for line in each.own_lines) == CELLS
+        assert Counter(told(folder)) == once + once
+    finally:
+        kernel.close()
