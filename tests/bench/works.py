@@ -228,6 +228,29 @@ def big_input(repeat: int, size: int):
     return [row]
 
 
+def whole_state(repeat: int, size: int):
+    """``%durable restore`` of five arrays of five steps, each an input of the next, against loading them by hand."""
+    row = Row(f"%durable restore of {5 * 8 * size / 1e9:g} GB in 5 steps", Budget(limit=2.0), "pickle.load of each")
+    cells = [f"%%step\nimport numpy as np\na0 = np.random.default_rng(0).random({size})"]
+    cells += [f"%%step\na{number} = a{number - 1} + 1" for number in range(1, 5)]
+    with shell_with_store() as shell, fresh_folder() as by_hand:
+        for number, cell in enumerate(cells):
+            run_cell(shell, cell)
+            pickle_save(shell.user_ns[f"a{number}"], by_hand / str(number))
+
+        def ours():
+            run_cell(shell, "%unload_ext durable_nb")
+            shell.reset(new_session=False)
+            run_cell(shell, "%load_ext durable_nb")
+            took = seconds(lambda: run_cell(shell, "%durable restore"))
+            assert [shell.user_ns[f"a{number}"].size for number in range(5)] == [size] * 5
+            return took
+
+        for _ in range(repeat):
+            row.add(lambda: seconds(lambda: [pickle_load(by_hand / str(number)) for number in range(5)]), ours)
+    return [row]
+
+
 def imports(repeat: int):
     """How long the package and the extension take to load in a fresh process, their bytecode there as pip leaves it."""
     rows = [Row("import durable_nb", Budget(limit=60e-3), "import json"),
@@ -303,6 +326,7 @@ WORKS: dict[str, Callable[[bool], list[Row]]] = {
         "dicts", 1_000_000, "list of 1e6 dicts",
         save=Budget(ratio=2.0), restore=Budget(ratio=1.2), repeat=2 if quick else 5),
     "big-input": lambda quick: big_input(3 if quick else 7, 12_500_000 if quick else 125_000_000),
+    "whole-state": lambda quick: whole_state(2 if quick else 5, 12_500_000 if quick else 125_000_000),
     "cells": lambda quick: cells(10 if quick else 40),
     "calls": lambda quick: calls(2 if quick else 5, 200),
     "concurrent": lambda quick: concurrent(2 if quick else 5, 1000),
