@@ -61,9 +61,11 @@ def find_mutations(
             raise Unrecordable(f"it changed {name} in place, which cannot be compared any more ({opaque.path})")
     found = [name for name in changed_names(before.each, after) if name not in apart]
     sharing = _sharing(before.each, after)
-    if not found and sharing == _sharing(before.each, before) and not snapshot.relinked():
+    # An equal object in another's place changes no fingerprint, beside one that did change or not.
+    looked = snapshot.relinked().union(found)
+    if not looked and sharing == _sharing(before.each, before):
         return NO_MUTATIONS
-    changes = snapshot.changes(found or None)
+    changes = snapshot.changes(looked or None)
     for change in changes:
         if change.form is None:
             kind = type(change.obj).__qualname__

@@ -103,6 +103,8 @@ class Checkpoints:
             found = compare(self.seen(earlier), step.seen())
         except StoreError as error:
             return str(error)
+        if not found and earlier.base_key != step.base_key:
+            return "which objects its inputs share changed"
         return in_a_line(found) or "the same cell ran before with these inputs"
 
     def seen(self, head: StepRecord) -> Seen:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from durable_nb.values.views import view_of
+from durable_nb.values.views import view_of, view_of_elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-Step = tuple[Literal["item", "attr", "key", "value", "view"], Any]
+Step = tuple[Literal["item", "attr", "key", "value", "view", "elements"], Any]
 Address = tuple[str, tuple[Step, ...]]
 
 # Values without an identity worth keeping: never referred to, never counted as shared.
@@ -23,7 +23,8 @@ def resolve(address: Address, roots: Callable[[str], object]) -> object:
 
     Args:
         address: root name, then steps: ``("item", key)``, ``("attr", name)``, ``("key", number)`` and
-            ``("value", number)`` in the order of a dict, ``("view", place)`` of an array's memory.
+            ``("value", number)`` in the order of a dict, ``("view", place)`` of an array's memory,
+            ``("elements", place)`` some elements of an array as a view.
         roots: gives the live object of a root name, or raises ``LookupError``.
 
     Raises:
@@ -49,6 +50,7 @@ _STEPS: Final[dict[str, Callable[[Any, Any], object]]] = {
     "key": _nth,
     "value": lambda found, number: _nth(found.values(), number),
     "view": view_of,
+    "elements": view_of_elements,
 }
 
 

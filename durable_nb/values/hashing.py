@@ -12,6 +12,7 @@ import xxhash
 from durable_nb.values.arrays import extent, placement
 from durable_nb.values.kinds import CALL_ATOMS, CONTAINERS, class_name
 from durable_nb.values.unreadable import CannotReduceError
+from durable_nb.values.views import elements_of
 from durable_nb.values.walk import CONSTANTS
 
 if TYPE_CHECKING:
@@ -132,8 +133,12 @@ def overlap_digest(arrays: Iterable[tuple[str, Any]]) -> bytes:
     groups = overlapping(arrays)
     if not groups:
         return b""
-    text = []
+    text: list[tuple[Any, ...]] = []
     for group in groups:
+        inside = _elements_of_one(group)
+        if inside is not None:
+            text += [*inside, ("", 0, ())]
+            continue
         origin, _ = placement(group[0][1])
         for label, array in group:
             start, strides = placement(array)
@@ -142,6 +147,20 @@ def overlap_digest(arrays: Iterable[tuple[str, Any]]) -> bytes:
             text.append((label, start - origin, steps))
         text.append(("", 0, ()))
     return xxhash.xxh3_128_digest(repr(text).encode())
+
+
+def _elements_of_one(group: list[tuple[str, Any]]) -> list[tuple[Any, ...]] | None:
+    """Return which elements of one of the arrays each consists of, however they lie; None if of none."""
+    if not all(hasattr(array, "__array_interface__") for _, array in group):
+        return None
+    spans = [extent(array) or (0, 0) for _, array in group]
+    whole = min(low for low, _ in spans), max(high for _, high in spans)
+    bases = [array for (_, array), span in zip(group, spans, strict=True) if span == whole]
+    if not bases:
+        return None
+    base = max(bases, key=lambda array: array.size)
+    found = [(label, elements_of(base, array)) for label, array in group]
+    return None if any(elements is None for _, elements in found) else found
 
 
 def overlapping(arrays: Iterable[tuple[L, Any]]) -> list[list[tuple[L, Any]]]:

@@ -23,6 +23,8 @@ _CONTAINERS: Final = frozenset(
     {"list", "dict", "ordered", "default", "set", "deque", "bytearray", "array.array", "cell", "slots"}
 )
 """Forms whose state is compared itself; what the others were is told by their parts."""
+_LINKING: Final = _CONTAINERS | {"attributes", "class", "function"}
+"""Forms whose state tells which objects they hold."""
 _BY_CONTENT: Final = ATOMS | {tuple}
 _MOST_OBJECTS: Final = 100_000
 _MOST_ITEMS: Final = 1_000_000
@@ -62,17 +64,21 @@ class States:
         self._graph = graph
         self._namespace = namespace
         self._states: dict[int, Any] = {}
+        self._cells: dict[int, list[Any]] = {}
         self._memory: dict[int, list[Any]] = {}
         self._kept: dict[int, Any] = {}
         self.skipped: list[str] = []
         self.whole = self._is_small()
         for name, walk, obj in self._objects() if self.whole else ():
             form = form_of(obj, walk.parts.get(id(obj)))
-            if form in _CONTAINERS:
+            if form in _LINKING:
                 self._states[id(obj)] = FORMS[form].read(obj)
             elif form == "frame":
                 self._memory[id(obj)] = frame_memory(obj)
-            if keep_bytes is not None and form and form not in _CONTAINERS:
+            cells = _cells(obj, form)
+            if not ATOMS.issuperset(map(type, cells)):
+                self._cells[id(obj)] = cells
+            if keep_bytes is not None and form and form not in _LINKING:
                 keep_bytes -= FORMS[form].size(obj)
                 if keep_bytes >= 0:
                     self._kept[id(obj)] = FORMS[form].keep(obj)
@@ -95,7 +101,7 @@ class States:
                 continue
             else:
                 after = reducer(obj)
-                changed = not _same(before, after)
+                changed = not _same(before, after) or self._is_relinked(obj, before)
                 if before[-2:-1] == (LEFT_OUT,) or after[-2:-1] == (LEFT_OUT,):
                     form = None
                 if changed and form == "frame" and self._only_values_changed(obj, before, after):
@@ -104,18 +110,21 @@ class States:
                 found.append(Change(obj, form, "" if form else path_of(walk, name, obj)))
         return found
 
-    def relinked(self) -> bool:
-        """Say whether a container holds another object than it did, equal or not; atoms do not count.
+    def relinked(self) -> set[str]:
+        """Return names below which something holds another object than it did, equal or not; atoms do not count.
 
         No fingerprint tells that: an equal object in the old one's place is another one to whoever else has it.
         """
-        for _, walk, obj in self._objects():
-            parts = walk.parts.get(id(obj))
-            if id(obj) in self._states and not (parts and parts[0] == "custom"):  # its own fingerprint tells enough
-                form = form_of(obj, parts) or ""
-                before, now = self._states[id(obj)], FORMS[form].read(obj)
-                if not _same_state(before, now) and not _same_atoms(before, now):
-                    return True
+        return {name for name, walk, obj in self._objects() if self._is_relinked(obj, walk.parts.get(id(obj)))}
+
+    def _is_relinked(self, obj: Any, parts: tuple[Any, ...] | None) -> bool:
+        if parts and parts[0] == "custom":
+            return False  # its own fingerprint tells enough
+        form = form_of(obj, parts) or ""
+        for known, read in ((self._cells, _cells), (self._states, _read)):
+            if id(obj) in known:
+                before, now = known[id(obj)], read(obj, form)
+                return not _same_state(before, now) and not _same_atoms(before, now)
         return False
 
     def put_back(self) -> list[str]:
@@ -165,6 +174,16 @@ class States:
             return False
         sizes = (len(obj) for walk in walks for obj in walk.objects if type(obj) is list or type(obj) is dict)
         return sum(sizes) <= _MOST_ITEMS
+
+
+def _read(obj: Any, form: str) -> Any:
+    return FORMS[form].read(obj)
+
+
+def _cells(obj: Any, form: str | None) -> list[Any]:
+    """Return the objects that an array or the columns of a frame refer to."""
+    arrays = [obj] if form == "array" else frame_memory(obj) if form == "frame" else ()
+    return [cell for each in arrays if each is not None and each.dtype == object for cell in each.ravel().tolist()]
 
 
 def _same_state(before: Any, now: Any) -> bool:

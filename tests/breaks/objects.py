@@ -31,6 +31,19 @@ def changes_made_again(_):
     return lambda self, fingerprint: None
 
 
+RELINKED = ("beside_a_change", "class_attribute", "default", "array_of_objects", "column_of_objects")
+
+
+@breaks(
+    2,
+    "values.states:States._is_relinked",
+    *tests_of("kernel", MUTATION, *(f"row_2_equal_objects[{each}]" for each in RELINKED)),
+)
+def relinking(_):
+    """An equal object in the place of another is no change."""
+    return lambda self, obj, parts: False
+
+
 @breaks(2, "core.mutations:Redo.apply", *tests_of("kernel", MUTATION, "row_2_mutation[no_restorer]"))
 def changes_checked(apply):
     """A change in place that could not be made again is taken for made."""
@@ -111,6 +124,12 @@ def without_address(_):
 def views_of_inputs(_):
     """An array that looks at memory of an input is copied."""
     return lambda self, other: {}
+
+
+@breaks(3, "values.views:elements_of", *tests_of("kernel", MUTATION, "row_3_aliases_across_steps[views]"))
+def elements_of_views(_):
+    """Arrays that share memory are told by bytes only: where the base has gaps there is no way to the view."""
+    return lambda base, view: None
 
 
 @breaks(3, "values.buffers:gather", *tests_of("kernel", VALUES, "row_3_aliases[aliases]"))

@@ -367,6 +367,8 @@ REPLAYS = {
     ),
 }
 
+SHARES = {"alias", "alias_attribute", "alias_array"}  # nothing but what is shared between names is another
+
 
 def case(name, table, expected):
     was, now, computed = (textwrap.dedent(each) for each in table[name])
@@ -379,7 +381,8 @@ def case(name, table, expected):
             else f"%%step {name}\nr_{name} = {computed.format()}"
         )
     cells = [f"{setup}\n# %%\n{step}\n# %%\nr_{name}" for setup in (now, was)]
-    return Case(cells[0], None, before=cells[1], **{expected: {name: ""} if expected == "runs" else (name,)})
+    why = "which objects its inputs share changed" if name in SHARES else ""
+    return Case(cells[0], None, before=cells[1], **{expected: {name: why} if expected == "runs" else (name,)})
 
 
 CASES = {name: case(name, RUNS, "runs") for name in RUNS} | {name: case(name, REPLAYS, "replays") for name in REPLAYS}

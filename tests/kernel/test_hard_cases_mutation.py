@@ -70,6 +70,26 @@ def changed(name):
     )
 
 
+# name -> what is there, what a step puts in the place of an equal object, and what is the same object afterwards
+RELINKED = {
+    "beside_a_change": ("a, b, m = [], [0], [[0], [0]]", "a.append(1)\nm[0] = b", "m[0] is b"),
+    "class_attribute": ("b = [1]\nclass K:\n    v = b", "K.v = list(K.v)", "K.v is b"),
+    "default": ("b = [1]\ndef f(v=b): return v", "f.__defaults__ = (list(f()),)", "f() is b"),
+    "array_of_objects": ("b = [1]\nx = np.array([b, None], dtype=object)", "x[0] = list(x[0])", "x[0] is b"),
+    "column_of_objects": ("b = [1]\nx = pd.Series([b, None])", "x[0] = list(x[0])", "x[0] is b"),
+}
+
+
+def relinked(name):
+    there, change, same = RELINKED[name]
+    return Case(
+        f"{there}\n# %%\n%%step {name}\n{change}\n# %%\n%%step {name}_after\nseen_after = {same}\n"
+        f"# %%\nseen_after, {same}",
+        f"({name == 'beside_a_change'}, {name == 'beside_a_change'})",
+        replays=(name, f"{name}_after"),
+    )
+
+
 CASES = {
     # -- row 2: by whatever name it was changed, every reference sees it, also those that no ledger saw
     "alias_names": Case(
@@ -153,6 +173,24 @@ CASES = {
         },
     ),
     # -- row 3, across steps
+    "views": Case(
+        """
+        # %%
+        %%step gaps
+        gaps, backwards = np.arange(12)[::2], np.arange(6)[::-1]
+        # %%
+        %%step views_of_them
+        part, turned = gaps[1:], backwards[::-1].reshape(2, 3)
+        # %%
+        %%step views_look
+        shared = np.shares_memory(part, gaps), np.shares_memory(turned, backwards)
+        # %%
+        part[0], turned[0, 0] = -1, -2
+        print(shared, gaps[1], backwards[-1], part.tolist(), turned.tolist())
+        """,
+        "(True, True) -1 -2 [-1, 4, 6, 8, 10] [[-2, 1, 2], [3, 4, 5]]",
+        replays=("gaps", "views_of_them", "views_look"),
+    ),
     "across": Case(
         """
         class Model:
@@ -345,7 +383,7 @@ CASES = {
         "([1, 2], [[1, 2], [1, 2]])",
     ),
 }
-CASES |= {name: changed(name) for name in CHANGED}
+CASES |= {name: changed(name) for name in CHANGED} | {name: relinked(name) for name in RELINKED}
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +397,13 @@ def test_row_2_mutation(stories, name):
     holds(CASES[name], stories[name])
 
 
-@pytest.mark.parametrize("name", ["across", "not_addressable"])
+@pytest.mark.parametrize("name", RELINKED)
+def test_row_2_equal_objects(stories, name):
+    """Row 2: an equal object in the place of another is a change, alone or beside others: who shares it shows it."""
+    holds(CASES[name], stories[name])
+
+
+@pytest.mark.parametrize("name", ["across", "views", "not_addressable"])
 def test_row_3_aliases_across_steps(stories, name):
     """Row 3: ``Adam(model.parameters())``, ``row = rows[0]`` and views of arrays stay what they were across steps."""
     holds(CASES[name], stories[name])

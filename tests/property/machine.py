@@ -41,16 +41,6 @@ class Cell:
         return first + self.body.source
 
 
-LIMITS = (
-    "which objects its inputs share could not be made so again",
-    "the same cell ran before with these inputs",
-)
-"""Why a step may run again though nothing it mentions changed: what several names share has no address in all of them.
-
-That this stays rare is what :func:`replayed_share` is for.
-"""
-
-
 class NotebookMachine(RuleBasedStateMachine):
     """Two notebooks of the same cells: one with the extension, that dies and resumes, and a plain one.
 
@@ -232,8 +222,7 @@ class NotebookMachine(RuleBasedStateMachine):
         replayed = any(line.startswith(REPLAYED) for line in shown.lines)
         assert shown.ticks <= 1
         assert not (replayed and shown.ticks), shown.lines
-        told = any(limit in line for line in shown.lines for limit in LIMITS)
-        if cell.id in self.holds[known] and "--rerun" not in flags and not told:
+        if cell.id in self.holds[known] and "--rerun" not in flags:
             assert replayed, (shown.lines, "it was checkpointed, and nothing it mentions has changed")
         if cell.id in self.ran[known] and "--rerun" not in flags:
             self.counts["replayed" if replayed else "ran again"] += 1

@@ -93,8 +93,54 @@ def test_views_into_arrays_are_found() -> None:
     made = resolve(address, {"a": {"in": array}}.__getitem__)
     made[1] = 7
     assert (array[2, 2], made.shape, made.strides, view[1]) == (7, view.shape, view.strides, 7)
-    with pytest.raises(LookupError, match="lies in memory otherwise"):
-        resolve(address, {"a": {"in": np.asfortranarray(array)}}.__getitem__)
+    with pytest.raises(LookupError, match="has other elements"):
+        resolve(address, {"a": {"in": np.zeros((5, 4))}}.__getitem__)
+
+
+VIEWS = {
+    "all": lambda y: y[:],
+    "reversed": lambda y: y[::-1],
+    "transposed": lambda y: y.T,
+    "one row": lambda y: y[2],
+    "one element": lambda y: y[1:2, 1:2],
+    "scalar": lambda y: y[1:2, 1].reshape(()),
+    "stepped": lambda y: y[1::2, ::-1],
+    "new axis": lambda y: y[:, None, 1:],
+    "rows apart": lambda y: y[:, 0].reshape(2, 2),
+    "repeated": lambda y: np.broadcast_to(y[0], (3, 3)),
+}
+LAYOUTS = {
+    "in one piece": lambda: np.arange(12).reshape(4, 3),
+    "fortran": lambda: np.asfortranarray(np.arange(12).reshape(4, 3)),
+    "with gaps": lambda: np.pad(np.arange(12).reshape(4, 3), 2)[2:6, 2:5],
+    "stepped": lambda: np.repeat(np.arange(12), 2).reshape(4, 6)[:, ::2],
+    "backwards": lambda: np.arange(11, -1, -1).reshape(4, 3)[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("was", LAYOUTS)
+def test_a_view_is_addressed_however_its_base_lies(was: str, view: str) -> None:
+    """Of an array that lies in memory in any way, a view is made again of one that lies in any other way."""
+    base = LAYOUTS[was]()
+    seen = VIEWS[view](base)
+    (address,) = _graph(y=base).views_in(_graph(x=seen)).values()
+    assert isinstance(address, tuple), address
+    sharing = _graph(x=seen, y=base).sharing_digest()
+    for make in LAYOUTS.values():
+        other = make()
+        made = resolve(address, {"y": other}.__getitem__)
+        assert _graph(x=made, y=other).sharing_digest() == sharing
+        other += 100 * np.arange(12).reshape(4, 3)
+        assert made.tolist() == VIEWS[view](other).tolist()
+        assert made.flags.writeable == seen.flags.writeable
+
+
+def test_views_of_other_elements_are_told_apart() -> None:
+    """What two arrays share tells which elements of one the other has, and in which order."""
+    base = LAYOUTS["with gaps"]()
+    views = [base[:2], base[2:], base[:2, ::-1], base[1:3], base[::2], base[:2].T, base[:2].copy()]
+    assert len({_graph(x=view, y=base).sharing_digest() for view in views}) == len(views)
 
 
 def test_a_view_of_a_frames_memory_is_addressed() -> None:
@@ -110,9 +156,10 @@ def test_a_view_of_a_frames_memory_is_addressed() -> None:
 
 
 def test_memory_that_cannot_be_addressed_is_named() -> None:
-    """A view of another kind of array, or of one with gaps, has a path only."""
+    """A view of another kind of array, or of what lies between the elements of one, has a path only."""
     array = np.zeros(10)
     assert list(_graph(a=array[::2]).views_in(_graph(out={"v": array[2:6]})).values()) == ["out['v']"]
+    assert list(_graph(a=array[::2]).views_in(_graph(out={"v": array[1:6:2]})).values()) == ["out['v']"]
     records = array[2:5].view(np.recarray)
     assert list(_graph(a=array).views_in(_graph(out=records)).values()) == ["out"]
 
