@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import xxhash
 
 from durable_nb.core import twister
-from durable_nb.values.modules import is_installed_path
+from durable_nb.values.packages import is_installed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from durable_nb.values.code import code_digest
 from durable_nb.values.kinds import class_dict, class_name, found_by_name
-from durable_nb.values.modules import is_standard, package_version
+from durable_nb.values.modules import package_version
+from durable_nb.values.packages import is_standard
 from durable_nb.values.unreadable import CannotReduceError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import xxhash
 
-from durable_nb.values.modules import installed_version, is_installed_path, is_local, is_standard
+from durable_nb.values.modules import is_local
+from durable_nb.values.packages import installed_version, is_installed_path, is_standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

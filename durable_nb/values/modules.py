@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import importlib.util
 import marshal
-import platform
 import struct
 import sys
-import sysconfig
 import time
 import types
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +16,7 @@ import xxhash
 
 from durable_nb.errors import FingerprintError
 from durable_nb.values.code import code_digest
+from durable_nb.values.packages import OWN, is_installed_path, named_version, size_and_time, top_of, version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,8 +24,6 @@ if TYPE_CHECKING:
 # A file older than this was not edited after anything in this process was imported... unless it was edited
 # between its own import and ours, which the comparison with the loaded functions' code notices.
 _FIRST_SIGHT: Final = time.time()
-_INSTALLED_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
-_OWN: Final = frozenset({"durable_nb", "builtins"})
 _SIMPLE: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _SIMPLE_CONTAINERS: Final = frozenset({list, tuple, dict})
 _LARGEST_DATA: Final = 10_000
@@ -46,7 +41,7 @@ class _Loaded:
         self.loaded_at = _load_times.get(str(source), 0)
         self.codes: frozenset[bytes] = frozenset()
         self.unknown = ""
-        self.size_and_time = _size_and_time(source)
+        self.size_and_time = size_and_time(source)
         try:
             text = source.read_bytes()
             tree = ast.parse(text)
@@ -101,24 +96,18 @@ def module_fingerprint(module: types.ModuleType) -> bytes:
 def module_version(module: types.ModuleType) -> str:
     """Return name and version of an installed module or the standard library; "" for a local one."""
     name = str(module.__dict__.get("__name__"))
-    return "" if is_local(name) else _named_version(name)
+    return "" if is_local(name) else named_version(name)
 
 
 def package_version(module_name: str) -> str:
     """Return name and version of the package that a module is of; "" for a local one, builtins and durable_nb."""
-    return "" if _top(module_name) in _OWN or is_local(module_name) else _named_version(module_name)
-
-
-def installed_version(top: str) -> str:
-    """Return the version of the distribution that a top-level module is of, loaded or not; "" where it is of none."""
-    version = "" if top in _OWN else _distribution_version(top)
-    return "" if version == "unknown" else version
+    return "" if top_of(module_name) in OWN or is_local(module_name) else named_version(module_name)
 
 
 def is_local(module_name: str) -> bool:
     """Tell whether a module is the user's own code: the notebook itself, or a file outside installed packages."""
-    top = module_name.partition(".")[0]
-    if top in _OWN:
+    top = top_of(module_name)
+    if top in OWN:
         return False
     module = sys.modules.get(module_name)
     if module_name == "__main__" or type(module) is not types.ModuleType:
@@ -144,7 +133,7 @@ def stale_on_disk(module: types.ModuleType) -> bool:
     loaded = _at_first_sight(module, source)
     if loaded.unknown:
         return True
-    if _size_and_time(source) == loaded.size_and_time:
+    if size_and_time(source) == loaded.size_and_time:
         return False
     try:
         tree = ast.parse(source.read_bytes())
@@ -185,7 +174,7 @@ def local_modules(module: types.ModuleType) -> dict[str, types.ModuleType]:
 def _transitive(module: types.ModuleType) -> Iterator[bytes]:
     name = str(module.__dict__.get("__name__"))
     if not is_local(name):
-        yield f"{name} {_version(name)}".encode()
+        yield f"{name} {version(name)}".encode()
         return
     for local_name, local in sorted(local_modules(module).items()):
         yield local_name.encode()
@@ -327,96 +316,8 @@ def _is_simple(value: object) -> bool:
     return True
 
 
-def _size_and_time(source: Path) -> tuple[int, int]:
-    try:
-        status = source.stat()
-    except OSError:
-        return (-1, -1)
-    return status.st_size, status.st_mtime_ns
-
-
-def _top(module_name: str) -> str:
-    return module_name.partition(".")[0]
-
-
-def _named_version(module_name: str) -> str:
-    version = _version(module_name)
-    return version if " " in version else f"{_top(module_name)} {version}"
-
-
-def is_standard(module_name: str) -> bool:
-    """Tell whether a module is of the standard library."""
-    top = _top(module_name)
-    return top in sys.stdlib_module_names or top in sys.builtin_module_names
-
-
-def _version(name: str) -> str:
-    if is_standard(name):
-        return f"python {platform.python_version()}"
-    top = _top(name)
-    names = getattr(sys.modules.get(top), "__dict__", {})
-    declared = names.get("__version__")
-    if type(declared) is str:
-        return declared
-    # Cython registers a module for its types that nobody can import, and that no distribution has.
-    return "unknown" if names.get("__spec__", names) is None else _distribution_version(top)
-
-
-def _distribution_version(top: str) -> str:
-    return _version_in(_installed_now(), top)
-
-
-@cache
-def _version_in(installed: tuple[tuple[str, int], ...], top: str) -> str:
-    # Under the module's own name first: to list which module each distribution has takes long.
-    return _version_of(top) or next(filter(None, map(_version_of, _distributions(installed).get(top, ()))), "unknown")
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-@cache
-def _distributions(_: tuple[tuple[str, int], ...]) -> dict[str, list[str]]:
-    return dict(importlib.metadata.packages_distributions())
-
-
-def _installed_now() -> tuple[tuple[str, int], ...]:
-    """Return what changes when a package is installed, or when the import path does: then versions are read anew."""
-    paths = map(str, sys.path)
-    return tuple((path, _size_and_time(Path(path))[1] if is_installed_path(path) else 0) for path in paths)
-
-
 def _known_module(module: object, top: str) -> bool:
     if module is None:
         return top in sys.stdlib_module_names
     file = getattr(module, "__dict__", {}).get("__file__")
     return type(file) is not str or is_installed_path(file)
-
-
-@cache
-def is_installed_path(file: str) -> bool:
-    """Tell whether a file belongs to the interpreter or an installed package."""
-    path = Path(file)
-    if not _INSTALLED_FOLDERS.isdisjoint(path.parts):
-        return True
-    if file.startswith("<"):
-        return True
-    return any(_below(path, root) for root in _installed_roots())
-
-
-def _below(path: Path, root: Path) -> bool:
-    return path.is_relative_to(root) or path.resolve().is_relative_to(root)
-
-
-@cache
-def _installed_roots() -> tuple[Path, ...]:
-    paths = sysconfig.get_paths()
-    return tuple(
-        root
-        for key in ("stdlib", "platstdlib", "purelib", "platlib")
-        for root in {Path(paths[key]), Path(paths[key]).resolve()}
-    )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
 from durable_nb.values.kinds import class_name
-from durable_nb.values.modules import is_standard, module_version, package_version
+from durable_nb.values.modules import module_version, package_version
+from durable_nb.values.packages import is_standard
 
 MAX_TEXT = 80
 

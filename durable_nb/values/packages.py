@@ -1,0 +1,113 @@
+"""The packages that Python has installed: which files are theirs, and their versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+import sysconfig
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+OWN: Final = frozenset({"durable_nb", "builtins"})
+"""What is of no version that would matter to a notebook."""
+_INSTALLED_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
+
+
+def installed_version(top: str) -> str:
+    """Return the version of the distribution that a top-level module is of, loaded or not; "" where it is of none."""
+    found = "" if top in OWN else _distribution_version(top)
+    return "" if found == "unknown" else found
+
+
+def named_version(module_name: str) -> str:
+    """Return name and version of the package, or of the Python, that an installed module is of."""
+    found = version(module_name)
+    return found if " " in found else f"{top_of(module_name)} {found}"
+
+
+def is_standard(module_name: str) -> bool:
+    """Tell whether a module is of the standard library."""
+    top = top_of(module_name)
+    return top in sys.stdlib_module_names or top in sys.builtin_module_names
+
+
+def version(name: str) -> str:
+    """Return the version that a module says, else that of its distribution; Python's for the standard library."""
+    if is_standard(name):
+        return f"python {platform.python_version()}"
+    top = top_of(name)
+    names = getattr(sys.modules.get(top), "__dict__", {})
+    declared = names.get("__version__")
+    if type(declared) is str:
+        return declared
+    # Cython registers a module for its types that nobody can import, and that no distribution has.
+    return "unknown" if names.get("__spec__", names) is None else _distribution_version(top)
+
+
+def _distribution_version(top: str) -> str:
+    return _version_in(_installed_now(), top)
+
+
+@cache
+def _version_in(installed: tuple[tuple[str, int], ...], top: str) -> str:
+    # Under the module's own name first: to list which module each distribution has takes long.
+    return _version_of(top) or next(filter(None, map(_version_of, _distributions(installed).get(top, ()))), "unknown")
+
+
+def _version_of(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+@cache
+def _distributions(_: tuple[tuple[str, int], ...]) -> dict[str, list[str]]:
+    return dict(importlib.metadata.packages_distributions())
+
+
+def _installed_now() -> tuple[tuple[str, int], ...]:
+    """Return what changes when a package is installed, or when the import path does: then versions are read anew."""
+    paths = map(str, sys.path)
+    return tuple((path, size_and_time(Path(path))[1] if is_installed_path(path) else 0) for path in paths)
+
+
+def size_and_time(source: Path) -> tuple[int, int]:
+    """Return a file's bytes, and its modification time in nanoseconds; -1 where it is not there."""
+    try:
+        status = source.stat()
+    except OSError:
+        return (-1, -1)
+    return status.st_size, status.st_mtime_ns
+
+
+def top_of(module_name: str) -> str:
+    """Return the top-level package of a module."""
+    return module_name.partition(".")[0]
+
+
+@cache
+def is_installed_path(file: str) -> bool:
+    """Tell whether a file belongs to the interpreter or an installed package."""
+    path = Path(file)
+    if not _INSTALLED_FOLDERS.isdisjoint(path.parts):
+        return True
+    if file.startswith("<"):
+        return True
+    return any(_below(path, root) for root in _installed_roots())
+
+
+def _below(path: Path, root: Path) -> bool:
+    return path.is_relative_to(root) or path.resolve().is_relative_to(root)
+
+
+@cache
+def _installed_roots() -> tuple[Path, ...]:
+    paths = sysconfig.get_paths()
+    return tuple(
+        root
+        for key in ("stdlib", "platstdlib", "purelib", "platlib")
+        for root in {Path(paths[key]), Path(paths[key]).resolve()}
+    )
