@@ -24,7 +24,7 @@ _CHANGES = frozenset({"os.putenv", "os.unsetenv", "os.chdir"})
 _FOLDER = "/"
 """Stands for the current folder among names of variables: none can have that name."""
 _BACKEND = frozenset({"backend", "backend_fallback"})
-"""What matplotlib finds out about the process it runs in: never carried from one process to another."""
+"""What matplotlib finds out about the process it runs in: carried to another process only where code chose it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +211,19 @@ def decimal_context() -> str:
 
 def _matplotlib() -> dict[str, Any]:
     rc: dict[str, Any] = sys.modules["matplotlib"].rcParams
-    return {key: value for key, value in dict.items(rc) if key not in _BACKEND}
+    given = os.environ.get("MPLBACKEND")
+    # Where the environment gives none, nothing tells what matplotlib found out from what was chosen.
+    own = _BACKEND if given is None else {"backend"} if dict.get(rc, "backend") == given else ()
+    return {key: value for key, value in dict.items(rc) if key not in own}
 
 
 def _put_matplotlib(changes: Mapping[str, Any]) -> None:
-    sys.modules["matplotlib"].rcParams.update(changes)
+    options = dict(changes)
+    if "backend" in options:
+        options["backend"] = options["backend"] or os.environ["MPLBACKEND"]
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].switch_backend(options["backend"])
+    sys.modules["matplotlib"].rcParams.update(options)
 
 
 def _numpy() -> dict[str, Any]:

@@ -34,6 +34,12 @@ SCENES = {
         step("rc", "plt.rcParams['lines.linewidth'] = 7"),
         "plt.rcParams['lines.linewidth']",
     ],
+    "backend": [step("backend", "%matplotlib agg"), "import matplotlib as mpl\nmpl.rcParams['backend']"],
+    "backend_back": [
+        "import matplotlib as mpl, os\nmpl.use('svg')",
+        step("backend_back", "mpl.use(os.environ['MPLBACKEND'])"),
+        "mpl.rcParams['backend']",
+    ],
     "decimals": ["import decimal", step("decimals", "decimal.getcontext().prec = 50"), "decimal.getcontext().prec"],
     "recursion": ["import sys", step("recursion", "sys.setrecursionlimit(5000)"), "sys.getrecursionlimit()"],
     "zone": [
@@ -137,6 +143,8 @@ def story(tmp_path_factory):
         ("imported_here", "True"),
         ("max_rows", "5"),
         ("rc", "7.0"),
+        ("backend", "'agg'"),
+        ("backend_back", "'module://matplotlib_inline.backend_inline'"),
         ("decimals", "50"),
         ("recursion", "5000"),
         ("zone", "'JST'"),
