@@ -3,40 +3,50 @@
 Steps are replayed in the order of the ledger, each only if it would replay in its cell: its code, inputs and all else
 it depends on are as recorded. Cells without ``%%step`` that only set up (imports, definitions, literals) are made
 again from their recorded source. What other plain cells may have changed is left out, for nobody knows its value.
+Cells are known from the ledger; nothing of one that somebody else wrote is run or loaded.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from numbers import Number
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
+from durable_nb.errors import CheckpointUntrusted
 from durable_nb.notebook.analysis import analyse_cell
 from durable_nb.notebook.body import CellBody
 from durable_nb.notebook.cell_run import StepOptions
 from durable_nb.notebook.cell_step import CellStep
 from durable_nb.notebook.cells import Cell
 from durable_nb.notebook.looking import only_looks
+from durable_nb.notebook.plain import digest_of
 from durable_nb.notebook.report import Section, StepReport
-from durable_nb.notebook.setting_up import only_sets_up
 from durable_nb.notebook.spans import span
+from durable_nb.notebook.touched import can_be_set_up_again, may_have_changed
 from durable_nb.store.records import COMPLETED, label
-from durable_nb.values.address import ATOMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.notebook import Notebook
-    from durable_nb.store.records import ScopeRecord, StepRecord
+    from durable_nb.store.records import StepRecord
+
+_LOADS: Final = "load_ext durable_nb"
 
 
 def restore(notebook: Notebook) -> StepReport:
-    """Bind what the notebook's steps bound last, and say what could not be bound and which cell to run for it."""
-    return _Restore(notebook).run()
+    """Bind what the notebook's steps bound last, and say what could not be bound and which cell to run for it.
+
+    Raises:
+        UsageError: the store is not this user's; nothing is bound.
+    """
+    try:
+        return _Restore(notebook).run()
+    except CheckpointUntrusted as error:
+        raise UsageError(f"nothing was restored: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +58,14 @@ class _Past:
         step: its newest checkpoint; None for a cell that is no step.
         name: how people are told of it.
         cell_id: its cell's id, "" where it is not known.
+        is_last: whether its cell ran with this code last.
     """
 
     code: CellCode
     step: StepRecord | None
     name: str
     cell_id: str
+    is_last: bool = True
 
 
 @dataclass(slots=True)
@@ -62,9 +74,13 @@ class _Restore:
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    held: dict[str, frozenset[str]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, CellCode | None] = field(default_factory=dict)
 
     def run(self) -> StepReport:
         began = self.notebook.session.clock.now()
+        self.notebook.session.ledger.flush()  # nobody waits for the note that a plain cell ran
         waiting = list(self._past())
         while waiting:  # a step may need what one that ran later for the first time binds
             left = [each for each in waiting if not self._again(each)]
@@ -79,7 +95,7 @@ class _Restore:
             (
                 Section("Bound", (", ".join(bound),) if bound else ()),
                 Section("Not restored", tuple(f"{name}: {why}; run its cell" for name, why in self.failed.items())),
-                Section("Left out", tuple(f"{name}: {why}" for name, why in sorted(self.left_out.items()))),
+                Section("Left out", tuple(_grouped(self.left_out))),
             ),
         )
 
@@ -102,30 +118,53 @@ class _Restore:
                 yield newest.id, _Past(code, newest, label(newest), newest.cell_id)
 
     def _plain_cells(self) -> Iterator[tuple[int, _Past]]:
-        scopes: dict[int, ScopeRecord] = {each.id: each for each in self.notebook.session.scopes()}
-        steps = {row.cell_id for rows in self.notebook.checkpoints.steps().values() for row in rows if row.cell_id}
-        for scope_id, pass_id in self.notebook.session.ledger.last_passes().items():
-            scope = scopes.get(scope_id)
-            if scope is None or scope.kind != "cell" or scope.name or scope.cell_id in steps:
+        """Yield cells that were no steps with the pass through each.
+
+        Of one that was edited also what it was before, if that ran since the extension was loaded last before this
+        kernel: it may have changed what is there, too.
+        """
+        scopes = {each.id: each for each in self.notebook.session.scopes()}
+        last: dict[tuple[int, str], int] = {}
+        loaded = 0
+        for each, digest in self.notebook.session.ledger.passes_with_code():
+            last[each.scope_id, digest] = each.id
+            if each.started_at < self.notebook.journal.opened_at and _LOADS in self._source(digest):
+                loaded = each.id
+        for (scope_id, digest), pass_id in last.items():
+            scope, code = scopes.get(scope_id), self._code(digest)
+            if scope is None or scope.kind != "cell" or code is None or not self._was_plain(code, digest):
                 continue
-            code = self._code(scope.code_digest)
-            if code is not None:
-                yield pass_id, _Past(code, None, code.source.strip().partition("\n")[0], scope.cell_id)
+            if digest == scope.code_digest or pass_id > loaded:
+                name = code.source.strip().partition("\n")[0]
+                yield pass_id, _Past(code, None, name, scope.cell_id, is_last=digest == scope.code_digest)
+
+    def _was_plain(self, code: CellCode, digest: str) -> bool:
+        return digest == digest_of(self.notebook.shell.transform_cell(code.source))
 
     def _code(self, digest: str) -> CellCode | None:
-        source = self.notebook.checkpoints.source(digest)
-        try:
-            return analyse_cell(source, transform=self.notebook.shell.transform_cell) if source else None
-        except SyntaxError:
-            return None
+        """Return the code of a digest; None where it is not recorded, by this user that is."""
+        if digest not in self.codes:
+            source = self._source(digest)
+            try:
+                found = analyse_cell(source, transform=self.notebook.shell.transform_cell) if source else None
+            except SyntaxError:
+                found = None
+            self.codes[digest] = found
+        return self.codes[digest]
+
+    def _source(self, digest: str) -> str:
+        if digest not in self.sources:
+            self.sources |= {digest: ""} | self.notebook.session.ledger.sources([digest], trusted_only=True)
+        return self.sources[digest]
 
     # -- making it again
 
     def _again(self, past: _Past) -> bool:
         if past.step is not None:
             return self._replay(past, past.step)
-        if only_sets_up(past.code.tree, self.notebook.namespace.names):
-            self._set_up(past)
+        if can_be_set_up_again(past.code, self.notebook.namespace):
+            if past.is_last:
+                self._set_up(past)
         else:
             self._leave_out(past)
         return True
@@ -140,12 +179,16 @@ class _Restore:
                 self.failed.pop(past.name, None)
                 self.done.append(past.name)
                 return True
+        self._not_bound(past.code)
         self.failed[past.name] = self._unbound(newest) or step.unrecordable or step.reason
         return False
 
     def _unbound(self, newest: StepRecord) -> str:
         names = self.notebook.namespace.names
-        read = self.notebook.checkpoints.load(newest).inputs
+        try:
+            read = self.notebook.checkpoints.load(newest).inputs
+        except CheckpointUntrusted:
+            return ""  # which is why it was not replayed
         missing = [each.name for each in read if not each.via and each.name.isidentifier() and each.name not in names]
         return (
             f"it reads {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not bound" if missing else ""
@@ -160,21 +203,32 @@ class _Restore:
             self.failed[past.name] = f"it raised {type(error).__name__}: {error}"
 
     def _leave_out(self, past: _Past) -> None:
-        """Unbind what a plain cell that ran last may have changed."""
-        names = self.notebook.namespace.names
-        changed = past.code.binds if only_looks(past.code.tree, names) else past.code.binds | past.code.reads
-        for name in sorted(changed & names.keys()):
-            if self.notebook.namespace.is_user(name) and not _is_constant(names[name]):
-                del names[name]
-                self.left_out[name] = f"the cell that begins {past.name!r} may have changed it: run that cell"
-        for name in past.code.binds - self.left_out.keys():
-            self.left_out[name] = f"the cell that begins {past.name!r} binds it and is no step: run that cell"
+        """Unbind what a plain cell that ran last bound or may have changed."""
+        code, namespace = past.code, self.notebook.namespace
+        looks = only_looks(code.tree, namespace.names)
+        changed = code.binds & namespace.names.keys() if looks else may_have_changed(code, namespace, self.held)
+        for name in sorted(changed):
+            if namespace.is_user(name):
+                del namespace.names[name]
+                self.left_out[name] = f"may have been changed by the cell that begins {past.name!r}: run that cell"
+        for name in code.binds - changed:
+            self.left_out[name] = f"bound by the cell that begins {past.name!r}, which is no step: run that cell"
+        self._not_bound(code)
+
+    def _not_bound(self, code: CellCode) -> None:
+        """Remember what the values of names that are not bound may hold on to."""
+        for name in code.binds:
+            self.held[name] = code.reads.union(*code.deferred.values())
 
     def _bound(self) -> set[str]:
         namespace = self.notebook.namespace
         return {name for name in namespace.names if namespace.is_user(name)}
 
 
-def _is_constant(value: object) -> bool:
-    """Say whether a cell that only reads a value cannot change it."""
-    return type(value) in ATOMS or isinstance(value, (Number, str, bytes, ModuleType)) or callable(value)
+def _grouped(left_out: dict[str, str]) -> Iterator[str]:
+    """Yield a line for each reason, with the names that it is the reason of."""
+    reasons: dict[str, list[str]] = {}
+    for name, why in sorted(left_out.items()):
+        reasons.setdefault(why, []).append(name)
+    for why, names in reasons.items():
+        yield f"{', '.join(names)}: {why}"

@@ -54,6 +54,13 @@ def only_sets_up(tree: ast.Module, names: Mapping[str, Any]) -> bool:
     return all(_sets_up(statement, modules) for statement in tree.body)
 
 
+def runs_unseen_code(tree: ast.Module) -> bool:
+    """Say whether a cell has a line magic that runs code which it does not show, as ``%run`` does."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    unseen = _RUN_CODE - PYTHON_MAGICS
+    return any(is_shell_call(call, frozenset({"run_line_magic"})) and magic_of(call) in unseen for call in calls)
+
+
 def _imported(tree: ast.Module) -> set[str]:
     imports = [node for node in tree.body if isinstance(node, ast.Import)]
     return {alias.asname or alias.name.partition(".")[0] for node in imports for alias in node.names}
@@ -102,10 +109,11 @@ def _root(node: ast.expr) -> str:
 
 def _is_plain_magic(value: ast.expr) -> bool:
     if is_shell_call(value, frozenset({"run_cell_magic"})):
-        return _magic(value) not in PYTHON_MAGICS
-    return is_shell_call(value, frozenset({"run_line_magic"})) and _magic(value) not in _RUN_CODE
+        return magic_of(value) not in PYTHON_MAGICS
+    return is_shell_call(value, frozenset({"run_line_magic"})) and magic_of(value) not in _RUN_CODE
 
 
-def _magic(call: Any) -> str:
+def magic_of(call: Any) -> str:
+    """Return the name of the magic that a call of the shell runs, "" where it is not written there."""
     first = call.args[0] if call.args else None
     return str(first.value) if isinstance(first, ast.Constant) else ""

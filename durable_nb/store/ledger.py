@@ -109,11 +109,15 @@ class Ledger(LedgerReader):
         """Say whether the source text of a digest is recorded, so that nobody need look for it."""
         return digest in self._sources
 
-    def sources(self, digests: Iterable[str]) -> dict[str, str]:
+    def sources(self, digests: Iterable[str], *, trusted_only: bool = False) -> dict[str, str]:
         """Return the source text of those digests that are known; what this process wrote needs no query."""
         wanted = set(digests)
         found = {digest: self._written_sources[digest] for digest in wanted & self._written_sources.keys()}
-        return found if len(found) == len(wanted) else found | super().sources(wanted - found.keys())
+        return (
+            found
+            if len(found) == len(wanted)
+            else found | super().sources(wanted - found.keys(), trusted_only=trusted_only)
+        )
 
     def write(self, *records: Record) -> Future[None]:
         """Write records in one transaction, together with whatever else is waiting.

@@ -141,9 +141,21 @@ class LedgerReader:
         rows = self._log("kind = 'pass' AND parent = ?", scope_id)
         return [codec.decode_pass(each.row) for each in rows]
 
-    def last_passes(self) -> dict[int, int]:
-        """Return the newest pass through each scope, by the scope's id."""
-        return dict(self._rows("SELECT parent, max(id) FROM log WHERE kind = 'pass' GROUP BY parent"))
+    def passes_with_code(self) -> list[tuple[PassRecord, str]]:
+        """Return each pass, oldest first, with the digest of its scope's code at that time.
+
+        Raises:
+            CheckpointUntrusted: a pass or a scope is not what was signed.
+        """
+        codes: dict[int, str] = {}
+        found: list[tuple[PassRecord, str]] = []
+        for each in self._log("kind IN ('scope', 'pass')"):
+            self._require(each)
+            if each.row.kind == "scope":
+                codes[each.row.id] = codec.decode_scope(each.row).code_digest
+            else:
+                found.append((codec.decode_pass(each.row), codes.get(each.row.parent, "")))
+        return found
 
     def pass_ends(self, scope_id: int) -> list[PassEndRecord]:
         """Return the ends of passes through a scope, oldest first; a killed pass has none."""
@@ -219,10 +231,10 @@ class LedgerReader:
                 return codec.decode_execution(each.row, self.blobs.read)
         raise KeyError(workflow_id)
 
-    def sources(self, digests: Iterable[str]) -> dict[str, str]:
-        """Return the source text of those digests that are known."""
+    def sources(self, digests: Iterable[str], *, trusted_only: bool = False) -> dict[str, str]:
+        """Return the source text of those digests that are known; on request only of rows that were signed so."""
         found = self._log("kind = 'code' AND list_contains(?::VARCHAR[], head->>'digest')", list(digests))
-        rows = (codec.from_json(each.row.head) for each in found)
+        rows = (codec.from_json(each.row.head) for each in found if not trusted_only or self.trusted(each))
         return {row["digest"]: row["source"] for row in rows}
 
     def recorded_code(self) -> tuple[set[str], bool]:

@@ -98,7 +98,9 @@ def test_why_and_rerun(tmp_path, kernel):
     cell = "tally.hit('a')\na = sum([1, 2])"
     kernel.run(cell, "cell-a")
     kernel.kill()
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.replace("2", "7"), id="cell-a")])
+    cells = [nbformat.v4.new_code_cell(each) for each in SETUP]
+    cells.append(nbformat.v4.new_code_cell(cell.replace("2", "7"), id="cell-a"))
+    notebook = nbformat.v4.new_notebook(cells=cells)
     nbformat.write(notebook, tmp_path / "notebook.ipynb")
     restart(kernel)
     label = kernel.run("%durable", "table").text.splitlines()[1].split()[0]

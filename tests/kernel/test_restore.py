@@ -47,8 +47,8 @@ def test_what_a_plain_cell_may_have_changed_is_left_out(tmp_path):
         tmp_path, [*CELLS, "rows.append(3)\ntotal = len(rows)", "%%step last\nend = total"], ["rows"]
     )
     assert again[0].error_name == "NameError"
-    assert "rows: the cell that begins 'rows.append(3)' may have changed it: run that cell" in report.text
-    assert "total: the cell that begins 'rows.append(3)' binds it" in report.text
+    assert "first, rows: may have been changed by the cell that begins 'rows.append(3)': run that cell" in report.text
+    assert "total: bound by the cell that begins 'rows.append(3)', which is no step: run that cell" in report.text
     assert "last: it reads total, which is not bound; run its cell" in report.text
     assert "restored 3 of 4 steps" in report.text
 
@@ -84,3 +84,52 @@ def test_large_arrays_are_mapped(tmp_path):
     assert "restored 1 of 1 steps" in report.text
     assert int(shown(again[0])) >= 1
     assert shown(again[1]) == repr((np.float64(7.0), True))
+
+
+def test_a_cell_that_was_edited_or_was_a_step_counts_with_what_it_ran(tmp_path):
+    """What a cell did before it was edited stays done; one that was a step, or that adds to a literal, rebinds."""
+    with kernel_in(tmp_path) as kernel:
+        run(kernel, ["count = 1", "%%step\nrows = [1]", "%%step\nother = [2]", "%%step\nkept = [3]"])
+        for cell_id, code in (
+            ("edited", "rows.append(2)"), ("edited", "print('no trace of it')"),
+            ("cell-2", "other = make() if False else [4]"), ("bump", "count += 1"), ("asked", ON_DISK),
+        ):  # fmt: skip
+            assert kernel.run(code, cell_id).status == "ok"
+        kernel.kill()
+        kernel.restart()
+        ready(kernel)
+        report = kernel.run("%durable restore", "restore")
+        assert shown(kernel.run("sorted({'rows', 'other', 'kept', 'count'} & globals().keys()), kept", "q")) == (
+            "(['kept'], [3])"
+        )
+    assert "rows: may have been changed by the cell that begins 'rows.append(2)'" in report.text
+    assert "count: may have been changed by the cell that begins 'count += 1'" in report.text
+    assert "other: " in report.text
+
+
+def test_nothing_of_a_foreign_store_is_bound_or_run(tmp_path):
+    """Neither values nor definitions of a store that was written with another key; one line says how to trust it."""
+    leaves_a_mark = "class Mark:\n    open('mark', 'w').close()"
+    with kernel_in(tmp_path, {"DURABLE_NB_KEY_FILE": str(tmp_path / "theirs")}) as kernel:
+        run(kernel, [*CELLS, leaves_a_mark, ON_DISK])
+    (tmp_path / "mark").unlink()
+    with kernel_in(tmp_path, {"DURABLE_NB_KEY_FILE": str(tmp_path / "mine")}) as kernel:
+        report = kernel.run("%durable restore", "restore")
+        assert "nothing was restored" in report.text
+        assert "%durable trust" in report.text
+        assert shown(kernel.run("{'rows', 'times', 'Mark'} & globals().keys()", "asked")) == "set()"
+        assert not (tmp_path / "mark").exists()
+        kernel.run("from durable_nb.core.session import active_session\nactive_session().ledger.trust()", "trust")
+        kernel.restart()
+        ready(kernel)
+        assert "restored 3 of 3 steps" in kernel.run("%durable restore", "again").text
+        assert (tmp_path / "mark").exists()
+
+
+def test_commands_are_not_given_again(tmp_path):
+    """Shell commands and magics that act do so once, when their cell runs; those that set the shell up are repeated."""
+    acts = ["%%bash\necho >> bash", "!echo >> shell", "%time open('time', 'a').write('x')", "%precision 3"]
+    report, _, again = restored(tmp_path, [*CELLS, *acts, ON_DISK], ["1 / 3"])
+    assert "restored 3 of 3 steps" in report.text
+    assert shown(again[0]) == "0.333"
+    assert [(tmp_path / name).stat().st_size for name in ("bash", "shell", "time")] == [1, 1, 1]
