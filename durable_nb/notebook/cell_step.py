@@ -35,6 +35,7 @@ from durable_nb.notebook.inputs import NO_INPUTS, files_named, read_inputs
 from durable_nb.notebook.outputs import replay as show_again
 from durable_nb.notebook.outputs import tee_for
 from durable_nb.notebook.partial import RESULT, lacks, partial_advice, partial_text
+from durable_nb.notebook.plain import note_unrecorded
 from durable_nb.notebook.process_state import ProcessState
 from durable_nb.notebook.quick import Worth, worth
 from durable_nb.notebook.running import Depended
@@ -221,6 +222,7 @@ class CellStep(CellRun):
         """Record what the cell changed and showed."""
         value = self._worth(outcome)
         if value is Worth.NOTHING:
+            note_unrecorded(self.notebook, self.cell)
             return None
         if not outcome.error:
             self._check_recordable()

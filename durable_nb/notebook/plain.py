@@ -25,10 +25,8 @@ class PlainCells:
 
     def begin(self, notebook: Notebook, cell: Cell) -> None:
         """Enter the scope of a cell that is no step; a step enters its own."""
-        digest = digest_of(notebook.shell.transform_cell(cell.source))
-        scope = notebook.scopes.find(cell, "", digest)
         self._source = cell.source
-        self._pass = notebook.origins.running.scope_pass = notebook.session.begin_pass(scope)
+        self._pass = notebook.origins.running.scope_pass = _begin_pass(notebook, cell)
         move_to(Place(self._pass))
 
     def end(self, error: BaseException | None) -> ScopePass | None:
@@ -36,18 +34,31 @@ class PlainCells:
         ended, self._pass = self._pass, None
         move_to(None)
         if ended is not None and ended.session.usable:
-            self._note(ended)
+            _note(ended, self._source)
             if error is None:
                 ended.end("completed")
             else:
                 ended.end("failed" if isinstance(error, Exception) else "interrupted", error)
         return ended
 
-    def _note(self, ended: ScopePass) -> None:
-        """Record that the cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
-        if not self._source.lstrip().startswith("%durable"):
-            code = CodeRecord(ended.index.record.code_digest, self._source)
-            ended.session.write(code, *ended.begin_records())
+
+def note_unrecorded(notebook: Notebook, cell: Cell) -> None:
+    """Record that a cell completed which might have been a step and is none: it may have changed what steps bound."""
+    ended = _begin_pass(notebook, cell)
+    _note(ended, cell.source)
+    ended.end("completed")
+
+
+def _begin_pass(notebook: Notebook, cell: Cell) -> ScopePass:
+    digest = digest_of(notebook.shell.transform_cell(cell.source))
+    return notebook.session.begin_pass(notebook.scopes.find(cell, "", digest))
+
+
+def _note(ended: ScopePass, source: str) -> None:
+    """Record that a cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
+    if not source.lstrip().startswith("%durable"):
+        code = CodeRecord(ended.index.record.code_digest, source)
+        ended.session.write(code, *ended.begin_records())
 
 
 def digest_of(code: str) -> str:

@@ -133,3 +133,16 @@ def test_commands_are_not_given_again(tmp_path):
     assert "restored 3 of 3 steps" in report.text
     assert shown(again[0]) == "0.333"
     assert [(tmp_path / name).stat().st_size for name in ("bash", "shell", "time")] == [1, 1, 1]
+
+
+def test_what_a_quick_cell_of_auto_mode_may_have_changed_is_left_out(tmp_path):
+    """A cell that auto mode found not worth a checkpoint counts as a plain one: what it changed is not bound as before."""
+    cells = [
+        "%durable auto on",
+        "tally.hit('made')\nrows = [[n, {n: n}] for n in range(2000)]\nkept = max(1, 2)",
+        "last = rows.pop()",
+    ]
+    report, whole, again = restored(tmp_path, cells, ["kept", "len(rows)"])
+    assert [shown(again[0]), whole[1]] == ["2", "1999"]
+    assert again[1].error_name == "NameError"
+    assert "rows: may have been changed by the cell that begins 'last = rows.pop()': run that cell" in report.text
