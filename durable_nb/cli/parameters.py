@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 from typing import TYPE_CHECKING, Any, Final
 
 import xxhash
@@ -47,7 +48,7 @@ def gather(
     found |= {name: _value(text) for name, text in typed}
     found |= dict(raw)
     for name, value in found.items():
-        if not name.isidentifier():
+        if not name.isidentifier() or keyword.iskeyword(name):
             raise CommandError(f"parameter {name!r} is no name of a variable")
         _check(name, value)
     return found

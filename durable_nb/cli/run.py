@@ -85,6 +85,8 @@ def _run_one(options: Namespace, source: Path, target: Path) -> int:
     notebook = read_notebook(source)
     values = parameters.gather(options.parameter, options.raw_parameter, options.yaml, options.file)
     parameters.inject(notebook, values)
+    _need_kernel(options.kernel or notebook.metadata.get("kernelspec", {}).get("name", ""))
+    _make_folder(target)
     try:
         refuse_named_twice(source, name_on)
         execution = _execution(source, options.execution_id, parameters.digest(values))
@@ -96,7 +98,6 @@ def _run_one(options: Namespace, source: Path, target: Path) -> int:
     if execution is None:
         _tell(f"execution {options.execution_id} of {source} had completed: another --execution-id begins a new one")
         return 0
-    target.parent.mkdir(parents=True, exist_ok=True)
     task = Task(
         source,
         target,
@@ -107,6 +108,25 @@ def _run_one(options: Namespace, source: Path, target: Path) -> int:
         options.timeout_seconds,
     )
     return run_notebook(task, _progress(options, notebook, target))
+
+
+def _need_kernel(name: str) -> None:
+    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+    known = KernelSpecManager()
+    try:
+        if name:
+            known.get_kernel_spec(name)
+    except NoSuchKernel:
+        others = ", ".join(sorted(known.find_kernel_specs())) or "none"
+        raise CommandError(f"there is no kernel {name}: choose another with --kernel (there are: {others})") from None
+
+
+def _make_folder(target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def _execution(source: Path, asked: str | None, arguments_key: bytes) -> str | None:

@@ -238,6 +238,9 @@ def test_parameters(folder):
         (["report.ipynb", "-y", "3"], "-y has to hold names and values"),
         (["report.ipynb", "-f", "none.yaml"], "-f none.yaml: No such file or directory"),
         (["report.ipynb", "--max-kernel-restarts", "-1"], "--max-kernel-restarts has to be 0 or more"),
+        (["report.ipynb", "-p", "class", "2"], "parameter 'class' is no name of a variable"),
+        (["report.ipynb", "--kernel", "cobol"], "there is no kernel cobol: choose another with --kernel"),
+        (["report.ipynb", "-o", "broken.ipynb/out.ipynb"], "broken.ipynb/out.ipynb cannot be written"),
         (["broken.ipynb"], "broken.ipynb is no valid notebook"),
         (["twice.ipynb"], "load"),
     ],
@@ -246,16 +249,14 @@ def test_mistakes_are_told(folder, words, message):
     """One line that names what is wrong; nothing runs and nothing is written."""
     (folder / "broken.ipynb").write_text('{"cells": 3}')
     write(folder / "twice.ipynb", ["%%step load\na = 1", "%%step load\nb = 1"])
-    before = sorted(path.name for path in folder.iterdir())
+    before = {path.name for path in folder.iterdir()}
     status, out, err = run(folder, *words)
     assert status == 1
     assert out == ""
     assert err.startswith("durable-nb run: ")
     assert message in err
     assert len(err.strip().splitlines()) == 1
-    assert [name for name in sorted(path.name for path in folder.iterdir()) if name not in (".durable_nb", "key")] == [
-        name for name in before if name not in (".durable_nb", "key")
-    ]
+    assert {path.name for path in folder.iterdir()} - {".durable_nb", ".ipython", "key"} == before
 
 
 def test_a_held_store_is_told_with_a_status_of_its_own(folder):
@@ -283,6 +284,15 @@ def test_a_folder_is_run_in_order(folder):
     assert run(folder, "all", "-o", "made", "--quiet")[0] == 0
     assert (folder / "order").read_text() == "a b "
     assert sorted(path.name for path in (folder / "made").iterdir()) == ["a.ipynb", "b.ipynb"]
+
+
+def test_people_are_told_of_attempts(folder):
+    """A failed attempt is a line with its error and how long the next one waits."""
+    flaky = "if not os.path.exists('once'):\n    open('once', 'w').close()\n    raise OSError('no')"
+    write(folder / "flaky.ipynb", [TALLY, f"%%step flaky --max-attempts 3 --interval-seconds 1\n{flaky}"])
+    status, _, err = run(folder, "flaky.ipynb")
+    assert status == 0
+    assert "↻ flaky: attempt 1 of 3 failed (OSError: no); next in 1.0 s" in err.splitlines()
 
 
 def test_json_lines_tell_all(folder):

@@ -136,7 +136,7 @@ def test_commands_are_not_given_again(tmp_path):
 
 
 def test_what_a_quick_cell_of_auto_mode_may_have_changed_is_left_out(tmp_path):
-    """A cell that auto mode found not worth a checkpoint counts as a plain one: what it changed is not bound as before."""
+    """What a cell that auto mode found not worth a checkpoint changed is not bound as a step had left it."""
     cells = [
         "%durable auto on",
         "tally.hit('made')\nrows = [[n, {n: n}] for n in range(2000)]\nkept = max(1, 2)",
