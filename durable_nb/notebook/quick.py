@@ -61,7 +61,7 @@ def _is_once_only(step: CellStep) -> bool:
     """Say whether to run the cell again would do something twice, or make something else."""
     watch = step.watch
     drew = watch.advanced and not step.session.seeded()
-    return bool(watch.outside or drew or watch.process_changes or step.inputs.fingerprints.clients)
+    return bool(watch.outside or drew or step.inputs.fingerprints.clients)
 
 
 def _is_small(values: Mapping[str, Any], namespace: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from types import FrameType
 
 Action = Literal["read", "listing", "glob", "write", "append"]
 Found = tuple[Action, object]
@@ -123,6 +124,16 @@ OUTSIDE = frozenset(
     }
 )
 """The names of the events by which code reaches other processes, other machines or people."""
+
+
+def in_an_import() -> bool:
+    """Say whether the code that raised an audit event was run by an import; call it below the hook."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _caller(depth: int) -> str:

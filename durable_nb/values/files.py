@@ -30,7 +30,7 @@ from durable_nb.values.dependencies import (
     observe,
     relative,
 )
-from durable_nb.values.file_events import EVENTS, OUTSIDE, what_happens
+from durable_nb.values.file_events import EVENTS, OUTSIDE, in_an_import, what_happens
 from durable_nb.values.written import NOT_THERE, WrittenFile, appended, written
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class FileWatch:
 
     Attributes:
         problems: what went wrong while looking; when not empty, what was read is not fully known.
-        outside: whether the code wrote any file, whether it counts or not, started a process or made a connection.
+        outside: whether the code wrote any file, whether it counts or not, started a process or made a connection;
+            what imports do is done in each kernel.
     """
 
     def __init__(
@@ -232,7 +233,7 @@ class FileWatch:
         if self._closed:
             return
         writes = action in ("write", "append")
-        self.outside |= writes
+        self.outside = self.outside or (writes and not in_an_import())
         try:
             full = _absolute(path)
             if full is None or not self.counts(full):
@@ -343,7 +344,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
     watches = _WATCHES.get()
     if not watches:
         return
-    if event in OUTSIDE:
+    if event in OUTSIDE and not in_an_import():
         for watch in watches:
             watch.outside = True
     if event not in EVENTS:

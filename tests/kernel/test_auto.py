@@ -153,7 +153,6 @@ def test_quick_cells_run_again_where_a_checkpoint_costs_more(kernel):
         "import subprocess; subprocess.run(['true'])",
         "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(('127.0.0.1', 9))",
         "import random; random.random()",
-        "import os; os.environ['TZ'] = 'UTC'",
     ],
 )
 def test_quick_cells_that_are_not_to_be_run_twice_are_recorded(kernel, doing):
@@ -163,6 +162,16 @@ def test_quick_cells_that_are_not_to_be_run_twice_are_recorded(kernel, doing):
     kernel.kill()
     restart(kernel)
     assert len(run(kernel, [cell])[0].own_lines) == 1
+
+
+def test_what_an_import_does_is_done_again(tmp_path, kernel):
+    """A module that writes a file when it is imported does so in each kernel: the cell is a quick one all the same."""
+    (tmp_path / "writes.py").write_text("open('/dev/null', 'w').close()\n")
+    cell = f"import writes\nlarge = {INTRICATE}"
+    run(kernel, [cell])
+    kernel.kill()
+    restart(kernel)
+    assert run(kernel, [cell])[0].own_lines == []
 
 
 def test_steps_with_a_magic_keep_their_flags(tmp_path, kernel):
