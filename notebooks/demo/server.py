@@ -129,6 +129,13 @@ class FlakyServer(ThreadingHTTPServer):
         self._arrivals[client_address] = next(self._numbers)
         super().process_request(request, client_address)
 
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer; of a client that was killed before it had asked there is a line, too."""
+        super().process_request_thread(request, client_address)
+        number = self._arrivals.pop(client_address, None)
+        if number is not None:
+            self.write(number=number, time=time.time(), gone=True)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Stay quiet about clients that went away: they are killed on purpose."""
         if not isinstance(sys.exception(), ConnectionError):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.client
 import importlib.util
 import json
+import socket
 import sys
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -159,6 +161,17 @@ def test_log_tells_page_status_attempt_and_completeness(serve):
     assert {line["page"] for line in log[:5]} == {DAY}
     assert log[5]["mark"] == "here"
     assert [line["time"] for line in log] == sorted(line["time"] for line in log)
+
+
+def test_a_client_that_goes_before_it_asks_has_a_line(serve):
+    """Each connection has one, so that whoever waits for all numbers comes to an end."""
+    url, read_log = serve()
+    address = urllib.parse.urlsplit(url)
+    socket.create_connection((address.hostname, address.port)).close()
+    get(url, "mark/after")
+    first, second = sorted(read_log(), key=lambda line: line["number"])
+    assert (first["number"], first["gone"]) == (1, True)
+    assert (second["number"], second["mark"]) == (2, "after")
 
 
 def test_unknown_page_is_a_404(serve):
