@@ -99,19 +99,8 @@ class Journal:
         """Take in what happened to a step."""
         if event.kind == "replayed":
             self._replayed(event)
-        elif event.kind == "attempt_started":
-            began = self.underway.get(event.run)
-            self.underway[event.run] = Underway(
-                event.name,
-                event.step_kind,
-                event.scope_id,
-                event.attempt,
-                event.max_attempts,
-                began.began_at if began is not None else event.at,
-                event.at,
-            )
-        elif event.kind == "attempt_failed":
-            self._waits(event)
+        elif event.kind in {"attempt_started", "attempt_failed"}:
+            self._goes_on(event)
         elif event.kind == "unrecorded":
             if event.run in self.underway:
                 self.underway[event.run].unrecorded = event.reason
@@ -130,8 +119,8 @@ class Journal:
         else:
             found.count, found.last, found.name = found.count + 1, event.at, event.name
 
-    def _waits(self, event: StepEvent) -> None:
-        """Note a wait; after a restart a step waits before its first attempt in this kernel."""
+    def _goes_on(self, event: StepEvent) -> None:
+        """Note an attempt or a wait; after a restart a step waits before its first attempt in this kernel."""
         run = self.underway.get(event.run)
         began = run.began_at if run is not None else event.at
         self.underway[event.run] = Underway(

@@ -113,11 +113,8 @@ class Ledger(LedgerReader):
         """Return the source text of those digests that are known; what this process wrote needs no query."""
         wanted = set(digests)
         found = {digest: self._written_sources[digest] for digest in wanted & self._written_sources.keys()}
-        return (
-            found
-            if len(found) == len(wanted)
-            else found | super().sources(wanted - found.keys(), trusted_only=trusted_only)
-        )
+        unknown = wanted - found.keys()
+        return found | super().sources(unknown, trusted_only=trusted_only) if unknown else found
 
     def write(self, *records: Record) -> Future[None]:
         """Write records in one transaction, together with whatever else is waiting.
