@@ -34,19 +34,13 @@ class PlainCells:
         ended, self._pass = self._pass, None
         move_to(None)
         if ended is not None and ended.session.usable:
-            _note(ended, self._source)
-            if error is None:
-                ended.end("completed")
-            else:
-                ended.end("failed" if isinstance(error, Exception) else "interrupted", error)
+            _end(ended, self._source, error)
         return ended
 
 
-def note_unrecorded(notebook: Notebook, cell: Cell) -> None:
-    """Record that a cell completed which might have been a step and is none: it may have changed what steps bound."""
-    ended = _begin_pass(notebook, cell)
-    _note(ended, cell.source)
-    ended.end("completed")
+def note_unrecorded(notebook: Notebook, cell: Cell, error: BaseException | None) -> None:
+    """Record that a cell ended which might have been a step and is none: it may have changed what steps bound."""
+    _end(_begin_pass(notebook, cell), cell.source, error)
 
 
 def _begin_pass(notebook: Notebook, cell: Cell) -> ScopePass:
@@ -54,11 +48,15 @@ def _begin_pass(notebook: Notebook, cell: Cell) -> ScopePass:
     return notebook.session.begin_pass(notebook.scopes.find(cell, "", digest))
 
 
-def _note(ended: ScopePass, source: str) -> None:
-    """Record that a cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
+def _end(ended: ScopePass, source: str, error: BaseException | None) -> None:
+    """Record that the cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
     if not source.lstrip().startswith("%durable"):
         code = CodeRecord(ended.index.record.code_digest, source)
         ended.session.write(code, *ended.begin_records())
+    if error is None:
+        ended.end("completed")
+    else:
+        ended.end("failed" if isinstance(error, Exception) else "interrupted", error)
 
 
 def digest_of(code: str) -> str:
