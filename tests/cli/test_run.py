@@ -21,6 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 PATIENCE_SECONDS = 180
 CELLS = 8
+KILLS = 10
 TALLY = """\
 import os, time
 
@@ -41,14 +42,19 @@ def cell(number):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with a notebook of several slow cells."""
+    write_report(tmp_path, CELLS)
+    return tmp_path
+
+
+def write_report(folder, count):
+    """Write ``report.ipynb`` with so many slow cells."""
     cells = [
         new_markdown_cell("# A report", id="title"),
         new_code_cell(TALLY, id="tally"),
         new_code_cell("start = []", id="defaults", metadata={"tags": ["parameters"]}),
-        *(new_code_cell(cell(number), id=f"cell-{number}") for number in range(CELLS)),
+        *(new_code_cell(cell(number), id=f"cell-{number}") for number in range(count)),
     ]
-    write(tmp_path / "report.ipynb", cells)
-    return tmp_path
+    write(folder / "report.ipynb", cells)
 
 
 def write(path, cells):
@@ -113,15 +119,17 @@ def assert_each_completed_cell_ran_once(lines):
     assert all(count == 1 for count in Counter(line for line in lines if line.startswith("end")).values()), lines
 
 
-def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(folder, tmp_path_factory):
+def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(tmp_path_factory):
     """SIGKILLed ten times, kernel and all, and run again each time: the same notebook, each completed cell once."""
-    whole = tmp_path_factory.mktemp("whole")
-    (whole / "report.ipynb").write_bytes((folder / "report.ipynb").read_bytes())
+    folder, whole = (tmp_path_factory.mktemp(name) for name in ("killed", "whole"))
+    cells = 2 * KILLS + 4  # more than ten processes finish before their kills: one that completed would begin anew
+    for each in (folder, whole):
+        write_report(each, cells)
     assert run(whole, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet") == (0, "", "")
     seed = random.randrange(10**6)
     instants = random.Random(seed)
     kills = 0
-    while kills < 10:
+    while kills < KILLS:
         process = start(folder, "report.ipynb", "-o", "out.ipynb", "--auto", "--quiet", start_new_session=True)
         before = len(told(folder))
         wanted = before + instants.choice((0, 1, 1, 2))
@@ -132,6 +140,7 @@ def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(folder, tmp_p
         children = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
         process.kill()
         process.communicate()
+        assert process.returncode == -signal.SIGKILL, seed
         for pid in children:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -145,7 +154,7 @@ def test_killed_at_random_instants_it_ends_as_an_uninterrupted_run(folder, tmp_p
     assert status == 0, err
     assert outputs(folder / "out.ipynb") == outputs(whole / "out.ipynb"), seed
     killed_inside = [line for line in told(folder) if line.startswith("end")]
-    assert sorted(set(killed_inside)) == sorted(f"end {number}" for number in range(CELLS))
+    assert sorted(set(killed_inside)) == sorted(f"end {number}" for number in range(cells))
     for first, second in pairwise(int(line.split()[1]) for line in told(folder) if line.startswith("begin")):
         assert second >= first, (seed, told(folder))
 
