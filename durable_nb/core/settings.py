@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from durable_nb.core import loggers
+from durable_nb.values.audit import listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +82,7 @@ def apply(changes: Mapping[str, Mapping[str, Any]]) -> None:
 class ProcessChanges:
     """Counts changes of the environment and of the current folder; cheap enough to look at around every call.
 
-    By an audit hook: comparing them would cost more than a short call does.
+    By audit events: comparing them would cost more than a short call does.
     """
 
     _count = itertools.count(1)
@@ -92,7 +93,7 @@ class ProcessChanges:
     @functools.cache
     def watch(cls) -> None:
         """Begin to count; a second call changes nothing."""
-        sys.addaudithook(cls._hook)
+        listen(_CHANGES, cls._note)
 
     @classmethod
     def made(cls) -> int:
@@ -112,10 +113,9 @@ class ProcessChanges:
         return found | ({"environment variables": variables} if variables else {})
 
     @classmethod
-    def _hook(cls, event: str, args: tuple[Any, ...]) -> None:
-        if event in _CHANGES:
-            cls._made = next(cls._count)
-            cls._last[_FOLDER if event == "os.chdir" else os.fsdecode(args[0])] = cls._made
+    def _note(cls, event: str, args: tuple[Any, ...]) -> None:
+        cls._made = next(cls._count)
+        cls._last[_FOLDER if event == "os.chdir" else os.fsdecode(args[0])] = cls._made
 
 
 def _read(setting: Setting) -> dict[str, Any] | None:

@@ -222,7 +222,7 @@ class CellStep(CellRun):
         """Record what the cell changed and showed."""
         value = self._worth(outcome)
         if value is Worth.NOTHING:
-            note_unrecorded(self.notebook, self.cell, outcome.error)
+            note_unrecorded(self.notebook, self.cell, self.code.tree, outcome.error)
             return None
         if not outcome.error:
             self._check_recordable()

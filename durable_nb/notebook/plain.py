@@ -26,7 +26,9 @@ class PlainCells:
     def begin(self, notebook: Notebook, cell: Cell) -> None:
         """Enter the scope of a cell that is no step; a step enters its own."""
         self._source = cell.source
-        self._pass = notebook.origins.running.scope_pass = _begin_pass(notebook, cell)
+        self._pass = notebook.origins.running.scope_pass = _begin_pass(
+            notebook, cell, digest_of(notebook.shell.transform_cell(cell.source))
+        )
         move_to(Place(self._pass))
 
     def end(self, error: BaseException | None) -> ScopePass | None:
@@ -38,13 +40,12 @@ class PlainCells:
         return ended
 
 
-def note_unrecorded(notebook: Notebook, cell: Cell, error: BaseException | None) -> None:
+def note_unrecorded(notebook: Notebook, cell: Cell, tree: ast.Module, error: BaseException | None) -> None:
     """Record that a cell ended which might have been a step and is none: it may have changed what steps bound."""
-    _end(_begin_pass(notebook, cell), cell.source, error)
+    _end(_begin_pass(notebook, cell, _digest(tree)), cell.source, error)
 
 
-def _begin_pass(notebook: Notebook, cell: Cell) -> ScopePass:
-    digest = digest_of(notebook.shell.transform_cell(cell.source))
+def _begin_pass(notebook: Notebook, cell: Cell, digest: str) -> ScopePass:
     return notebook.session.begin_pass(notebook.scopes.find(cell, "", digest))
 
 
@@ -62,7 +63,10 @@ def _end(ended: ScopePass, source: str, error: BaseException | None) -> None:
 def digest_of(code: str) -> str:
     """Return a digest of the code; comments and layout do not count, unless it is no valid code."""
     try:
-        text = ast.dump(ast.parse(code))
+        return _digest(ast.parse(code))
     except SyntaxError:
-        text = code
-    return xxhash.xxh3_128_hexdigest(text.encode())
+        return xxhash.xxh3_128_hexdigest(code.encode())
+
+
+def _digest(tree: ast.Module) -> str:
+    return xxhash.xxh3_128_hexdigest(ast.dump(tree).encode())

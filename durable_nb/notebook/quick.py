@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from durable_nb.notebook.body import last_result
 from durable_nb.values.budget import Budget, TooLargeError
 from durable_nb.values.fingerprint import graph_of
+from durable_nb.values.reach import is_larger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,8 @@ _MOST_OBJECTS: Final = 200
 """What a cell read may consist of, besides numbers and text: that many were looked at before it ran."""
 _MOST_ITEMS: Final = 1000
 _MOST_BYTES: Final = 1 << 20
+_MOST_REFERENCES: Final = 1500
+"""What it made may lead over: counted first, which is quick, and more than the items of what is small."""
 
 
 class Worth(Enum):
@@ -65,6 +68,8 @@ def _is_once_only(step: CellStep) -> bool:
 
 
 def _is_small(values: Mapping[str, Any], namespace: dict[str, Any]) -> bool:
+    if is_larger(values.values(), namespace, _MOST_REFERENCES):
+        return False
     try:
         graph_of(values, namespace, Budget(_MOST_ITEMS, _MOST_BYTES))
     except TooLargeError:

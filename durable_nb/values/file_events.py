@@ -25,18 +25,18 @@ _IMPORTING = ("importlib", "_frozen_importlib", "pkgutil", "zipimport", "linecac
 
 
 def what_happens(event: str, args: tuple[Any, ...]) -> Iterable[Found]:
-    """Say what an audit event means; call it from the hook itself, whose caller's frame is looked at.
+    """Say what an audit event means; call it from the listener itself, for the frame of the code is looked at.
 
     Args:
         event: the event's name, one of ``EVENTS``.
         args: its arguments.
     """
-    return _EVENTS[event](args, _caller(3))
+    return _EVENTS[event](args, _caller(4))
 
 
 def _on_open(args: tuple[Any, ...], caller: str) -> Iterable[Found]:
     path, _, flags = args
-    if caller.startswith(_IMPORTING) or (caller == "tokenize" and _caller(5) == "linecache"):
+    if caller.startswith(_IMPORTING) or (caller == "tokenize" and _caller(6) == "linecache"):
         return []  # loaded code counts as code, not as a file
     flags = flags or 0
     found: list[Found] = []
@@ -53,7 +53,7 @@ def _on_list(args: tuple[Any, ...], caller: str) -> Iterable[Found]:
 
 def _on_scan(args: tuple[Any, ...], caller: str) -> Iterable[Found]:
     # Patterns are dependencies on what they match, not on all the names in the folders on the way.
-    by_pattern = caller.startswith("pathlib") and _function(4) not in {"walk", "iterdir"}
+    by_pattern = caller.startswith("pathlib") and _function(5) not in {"walk", "iterdir"}
     return [] if by_pattern or caller.startswith((*_IMPORTING, "glob")) else [("listing", args[0])]
 
 

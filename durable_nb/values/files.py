@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from durable_nb.values import dependencies
+from durable_nb.values.audit import listen
 from durable_nb.values.contexts import Bound
 from durable_nb.values.dependencies import (
     FileDependency,
@@ -340,21 +341,23 @@ def _absolute(path: object) -> str | None:
     return os.path.abspath(os.fsdecode(path))  # type: ignore[arg-type]
 
 
-def _hook(event: str, args: tuple[Any, ...]) -> None:
+def _on_outside(event: str, args: tuple[Any, ...]) -> None:  # noqa: ARG001 - that it happens is all
     watches = _WATCHES.get()
-    if not watches:
-        return
-    if event in OUTSIDE and not in_an_import():
+    if watches and not in_an_import():
         for watch in watches:
             watch.outside = True
-    if event not in EVENTS:
+
+
+def _on_file(event: str, args: tuple[Any, ...]) -> None:
+    watches = _WATCHES.get()
+    if not watches:
         return
     token = _WATCHES.set(())  # what looking opens and lists itself does not count
     try:
         for action, path in what_happens(event, args):
             for watch in watches:
                 watch.see(action, path)
-    except Exception as error:  # noqa: BLE001 - an audit hook that raises breaks the user's call
+    except Exception as error:  # noqa: BLE001 - a listener that raises breaks the user's call
         for watch in watches:
             watch.problems.append(f"{event}: {type(error).__name__}: {error}")
     finally:
@@ -366,8 +369,8 @@ def _install() -> None:
     # Before the hook: the first look for the temporary folder holds a lock while it opens files, and the hook
     # would look for it again.
     excluded_folders()
-    # Cannot be undone; with no watch it costs one look at a context variable per event.
-    sys.addaudithook(_hook)
+    listen(OUTSIDE, _on_outside)
+    listen(EVENTS, _on_file)
 
 
 def watches_here() -> tuple[FileWatch, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import sys
 import sysconfig
@@ -43,7 +44,19 @@ def version(name: str) -> str:
     if type(declared) is str:
         return declared
     # Cython registers a module for its types that nobody can import, and that no distribution has.
-    return "unknown" if names.get("__spec__", names) is None else _distribution_version(top)
+    spec = names.get("__spec__", names)
+    return "unknown" if spec is None else _version_as_loaded(top, spec)
+
+
+_as_loaded: Final[dict[str, tuple[object, str]]] = {}
+
+
+def _version_as_loaded(top: str, spec: object) -> str:
+    """Return the version of a distribution as it was when a module of it was first asked for, until it is reloaded."""
+    known = _as_loaded.get(top)
+    if known is None or known[0] is not spec:
+        known = _as_loaded[top] = (spec, _distribution_version(top))
+    return known[1]
 
 
 def _distribution_version(top: str) -> str:
@@ -91,16 +104,19 @@ def top_of(module_name: str) -> str:
 @cache
 def is_installed_path(file: str) -> bool:
     """Tell whether a file belongs to the interpreter or an installed package."""
+    if file.startswith(("<", *_installed_prefixes())):  # at once, for there are thousands of them
+        return True
     path = Path(file)
-    if not _INSTALLED_FOLDERS.isdisjoint(path.parts):
-        return True
-    if file.startswith("<"):
-        return True
-    return any(_below(path, root) for root in _installed_roots())
+    return not _INSTALLED_FOLDERS.isdisjoint(path.parts) or any(_below(path, root) for root in _installed_roots())
 
 
 def _below(path: Path, root: Path) -> bool:
     return path.is_relative_to(root) or path.resolve().is_relative_to(root)
+
+
+@cache
+def _installed_prefixes() -> tuple[str, ...]:
+    return tuple(f"{root}{os.sep}" for root in _installed_roots())
 
 
 @cache
