@@ -1,15 +1,15 @@
 """Quick cells in auto mode: what would take longer to save than to make again is made again.
 
-A checkpoint of a few numbers costs next to nothing, one of a figure more than to draw it. So a cell that took no time
-is recorded where what it read and made is small; and always where it did what is not to be done twice, or comes out
-otherwise the second time: it wrote a file, reached another process or machine, or drew random numbers
-that nobody seeded.
+A checkpoint of a few numbers costs next to nothing, one of a figure as much as to draw it. So a cell is recorded where
+what it read and made is small beside the time that it took; and always where that was long, or where it did what is
+not to be done twice, or comes out otherwise the second time: it wrote a file, reached another process or machine, or
+drew random numbers that nobody seeded.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from durable_nb.notebook.body import last_result
 from durable_nb.values.budget import Budget, TooLargeError
@@ -17,18 +17,20 @@ from durable_nb.values.fingerprint import graph_of
 from durable_nb.values.reach import is_larger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from durable_nb.notebook.cell_step import CellStep
 
 QUICK_SECONDS: Final = 0.5
+"""Nobody waits for the checkpoint of a cell that took less."""
+_ALWAYS_SECONDS: Final = 10.0
 """A cell that takes as long is always recorded."""
-_MOST_OBJECTS: Final = 200
-"""What a cell read may consist of, besides numbers and text: that many were looked at before it ran."""
-_MOST_ITEMS: Final = 1000
-_MOST_BYTES: Final = 1 << 20
-_MOST_REFERENCES: Final = 1500
-"""What it made may lead over: counted first, which is quick, and more than the items of what is small."""
+_REFERENCES_PER_SECOND: Final = 18_000
+_BYTES_PER_SECOND: Final = 50 << 20
+"""What may be saved for each second that a cell took: about an eighth of a second's worth of work."""
+_LEAST_REFERENCES: Final = 1500
+_LEAST_BYTES: Final = 1 << 20
+"""So much is always small."""
+_REFERENCES_OF_AN_INPUT: Final = 4
+"""What the objects that it read cost, which are fingerprinted before and after; more or less their attributes."""
 
 
 class Worth(Enum):
@@ -49,15 +51,11 @@ def worth(step: CellStep, took_seconds: float) -> Worth:
         step: after its body ran.
         took_seconds: how long that took.
     """
-    if took_seconds >= QUICK_SECONDS or _is_once_only(step):
+    if took_seconds >= _ALWAYS_SECONDS or _is_once_only(step):
         return Worth.NOW
-    walks = step.inputs.fingerprints.graph.walks.values()
-    if sum(len(walk.objects) for walk in walks) > _MOST_OBJECTS:
+    if not _is_cheap(step, took_seconds):
         return Worth.NOTHING
-    bound = step.before.changes().bound
-    made: dict[str, Any] = {name: step.notebook.namespace.names[name] for name in bound}
-    small = _is_small({**made, "Out": last_result(step.shell)}, step.notebook.namespace.names)
-    return Worth.LATER if small else Worth.NOTHING
+    return Worth.LATER if took_seconds < QUICK_SECONDS else Worth.NOW
 
 
 def _is_once_only(step: CellStep) -> bool:
@@ -67,11 +65,16 @@ def _is_once_only(step: CellStep) -> bool:
     return bool(watch.outside or drew or step.inputs.fingerprints.clients)
 
 
-def _is_small(values: Mapping[str, Any], namespace: dict[str, Any]) -> bool:
-    if is_larger(values.values(), namespace, _MOST_REFERENCES):
-        return False
+def _is_cheap(step: CellStep, took_seconds: float) -> bool:
+    """Say whether what a cell read and made takes little time to save beside the time that it took."""
+    names = step.notebook.namespace.names
+    read = sum(len(walk.objects) for walk in step.inputs.fingerprints.graph.walks.values())
+    most = max(_LEAST_REFERENCES, int(took_seconds * _REFERENCES_PER_SECOND)) - read * _REFERENCES_OF_AN_INPUT
+    made = {name: names[name] for name in step.before.changes().bound} | {"Out": last_result(step.shell)}
+    if is_larger(made.values(), names, most):
+        return False  # counted first, which is quick
     try:
-        graph_of(values, namespace, Budget(_MOST_ITEMS, _MOST_BYTES))
+        graph_of(made, names, Budget(most, max(_LEAST_BYTES, int(took_seconds * _BYTES_PER_SECOND))))
     except TooLargeError:
         return False
     return True
