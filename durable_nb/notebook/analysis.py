@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from durable_nb.notebook.flow import Flow
-from durable_nb.notebook.magics_code import is_shell_call, magic_codes
+from durable_nb.notebook.magics_code import SHELL, is_shell_call, magic_codes
 from durable_nb.values.code import all_codes, code_names, encode_constant
 from durable_nb.values.tree import looks_like_path, tree_facts
 
@@ -81,7 +81,8 @@ def analyse_cell(source: str, *, transform: Callable[[str], str]) -> CellCode:
     """
     transformed = transform(source)
     tree = ast.parse(transformed)
-    magics = list(magic_codes(tree, transform))
+    has_magics = SHELL in transformed
+    magics = list(magic_codes(tree, transform)) if has_magics else []
     trees = [tree, *(magic.nested.tree for magic in magics)]
     modules = [_compile(part) for part in trees]
     inner = [[code for code in all_codes(m) if code is not m] for m in modules]
@@ -100,7 +101,7 @@ def analyse_cell(source: str, *, transform: Callable[[str], str]) -> CellCode:
         surely_binds=flow.bound or frozenset(),
         dynamic=frozenset().union(*(f.dynamic for f in facts)),
         mentions=frozenset().union(*(f.mentions for f in facts)),
-        paths=frozenset(_magic_paths(trees, calls)).union(*(f.paths for f in facts)),
+        paths=frozenset(_magic_paths(trees, calls) if has_magics else ()).union(*(f.paths for f in facts)),
         imports=frozenset().union(*(n.imports for n in names)),
         star_imports=frozenset(flow.star_imports),
         is_async=bool(modules[0].co_flags & inspect.CO_COROUTINE),

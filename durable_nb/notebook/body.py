@@ -159,7 +159,7 @@ def _modes(nodes: list[ast.stmt], interactivity: str, source: str) -> list[tuple
         nodes, interactivity = [*nodes, *_assigned(nodes[-1])], "last_expr"
     if interactivity == "last_expr":
         interactivity = "last" if isinstance(nodes[-1], ast.Expr) else "none"
-    quiet = DisplayHook.semicolon_at_end_of_expression(source)
+    quiet = ";" in source and DisplayHook.semicolon_at_end_of_expression(source)
     shown = 0 if quiet else {"none": 0, "last": 1, "all": len(nodes)}[interactivity]
     first_shown = len(nodes) - shown
     return [(node, "single" if i >= first_shown else "exec") for i, node in enumerate(nodes)]

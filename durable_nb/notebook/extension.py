@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.views import Buttons, RowAction, Views
 
 _ATTRIBUTE = "_durable_nb"
+_FIRST_CELLS = 3
 
 
 class DurableNB(Configurable):
@@ -128,6 +130,15 @@ class DurableNB(Configurable):
         self.observe(self._turn_auto, names=["auto"])
         self.auto = switched_on(os.environ, "DURABLE_NB_AUTO", default=self.auto)
         self._turn_auto()
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let Python count what loading made as old: it looks through all objects again once a quarter is new.
+
+        Else it does so while the notebook imports its libraries, which takes longest then.
+        """
+        if self.shell.execution_count <= _FIRST_CELLS:  # later there may be any number of objects
+            gc.collect()
 
     def unload(self) -> None:
         """Undo ``load``: no magic, no hook, no open store remains."""

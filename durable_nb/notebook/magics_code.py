@@ -22,6 +22,8 @@ _MAGICS = {
 }
 PYTHON_MAGICS = frozenset(_MAGICS)
 """Magics whose text is Python."""
+SHELL = "get_ipython"
+"""The function that IPython's transform writes where a magic stands."""
 _SHELL_CALLS = frozenset({"run_line_magic", "run_cell_magic"})
 
 
@@ -61,8 +63,8 @@ def magic_codes(tree: ast.AST, transform: Callable[[str], str]) -> Iterator[Magi
 def is_shell_call(node: ast.AST, names: frozenset[str]) -> bool:
     """Tell whether a node is `get_ipython().NAME(…)` for one of the names."""
     match node:
-        case ast.Call(func=ast.Attribute(attr=attribute, value=ast.Call(func=ast.Name(id="get_ipython"), args=[]))):
-            return attribute in names
+        case ast.Call(func=ast.Attribute(attr=attribute, value=ast.Call(func=ast.Name(id=shell), args=[]))):
+            return shell == SHELL and attribute in names
     return False
 
 

@@ -82,7 +82,8 @@ class OutputTee:
         """Begin to record; what was shown before is sent on first."""
         _show_figures(self._shell)  # of an attempt that failed in this cell
         self._streams = (sys.stdout, sys.stderr)
-        self._flush()
+        if not all(map(_is_empty, self._streams)):
+            self._flush()
         self._request = self._publisher.parent_header.get("msg_id")
         self._tap = _Tap.on(self._publisher.session)
         self._tap.listeners += (self._hear,)
@@ -123,12 +124,20 @@ class OutputTee:
         return self._displays
 
     def _flush(self) -> None:
-        for stream in self._streams:
-            stream.flush()
+        """Send all that was written. What waits for one stream waits for both: one thread sends for them."""
+        out, err = self._streams
+        out.flush()
+        if not (_is_empty(err) and getattr(err, "pub_thread", err) is getattr(out, "pub_thread", out)):
+            err.flush()
 
     def _hear(self, msg_type: str, content: dict[str, Any], request: str) -> None:
         if request == self._request:
             self._recording.add(msg_type, content)
+
+
+def _is_empty(stream: object) -> bool:
+    """Say whether nothing was written to one of ipykernel's streams that is not on its way yet."""
+    return not getattr(stream, "_buffers", True)
 
 
 class _Tap:

@@ -58,13 +58,11 @@ def tree_facts(tree: ast.AST, *, skip: Collection[ast.AST] = ()) -> TreeFacts:
         The facts of the node and everything below it.
     """
     nodes = list(_walk(tree, {id(node) for node in skip}))
+    patterns = list(_patterns(nodes))
+    outside = _walk(tree, {id(node) for node in (*skip, *patterns)}) if patterns else nodes
     spoken = list(_spoken(nodes))
     mentions = {word for text in spoken for word in identifiers(text)}
-    paths = {
-        text
-        for text in _literals(_walk(tree, {id(node) for node in (*skip, *_patterns(nodes))}))
-        if looks_like_path(text)
-    }
+    paths = {text for text in _literals(outside) if looks_like_path(text)}
     paths |= {text for text in spoken if looks_like_path(text, bare=True)}
     paths |= {word for text in spoken for word in quoted_paths(text)}
     return TreeFacts(frozenset(mentions), frozenset(_dynamic(tree, nodes)), frozenset(paths))
@@ -209,7 +207,8 @@ def _dynamic(tree: ast.AST, nodes: list[ast.AST]) -> Iterator[str]:
             yield str(node.value)
         elif isinstance(node, ast.Call):
             yield from _dynamic_magic(node)
-    yield from _scope_readers(tree)
+    if any(isinstance(node, ast.Name) and node.id in _SCOPE_READERS for node in nodes):
+        yield from _scope_readers(tree)
 
 
 def _is_load(node: ast.Name | ast.Attribute) -> bool:
