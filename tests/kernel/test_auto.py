@@ -148,7 +148,8 @@ def test_quick_cells_run_again_where_a_checkpoint_costs_more(kernel):
 
 def test_what_a_checkpoint_may_cost_grows_with_the_time_of_its_cell(kernel):
     """A cell of two seconds replays though it made what a quick cell makes again; one that made far more does not."""
-    cells = [f"import time\ntime.sleep(2)\nlarge = {INTRICATE}", f"time.sleep(2)\nhuge = [{INTRICATE} for _ in range(20)]"]
+    waits = "import time\ntime.sleep(2)"
+    cells = [f"{waits}\nlarge = {INTRICATE}", f"{waits}\nhuge = [{INTRICATE} for _ in range(20)]"]
     run(kernel, cells)
     kernel.kill()
     restart(kernel)
