@@ -222,6 +222,8 @@ class CellStep(CellRun):
         """Record what the cell changed and showed."""
         value = self._worth(outcome)
         if value is Worth.NOTHING:
+            return None
+        if value is Worth.NOTE:
             note_unrecorded(self.notebook, self.cell, self.code.tree, outcome.error)
             return None
         if not outcome.error:
@@ -237,7 +239,7 @@ class CellStep(CellRun):
     def _worth(self, outcome: Outcome) -> Worth:
         took, least = self.clock.now() - self.started_at, self.options.only_slow_seconds
         if least is not None:
-            return Worth.NOW if took >= least else Worth.NOTHING
+            return Worth.NOW if took >= least else Worth.NOTE
         return worth(self, took) if outcome.error is None else Worth.NOW
 
     def _check_flags(self, record: StepRecord) -> None:
@@ -257,6 +259,20 @@ class CellStep(CellRun):
         changed = changed or self._databases.left_behind(self.inputs.values.values())
         if changed:
             raise Unrecordable(changed)
+
+    def left_nothing(self) -> bool:
+        """Say whether all is as before it ran: names, inputs, modules, settings, streams, and what is recorded of it."""
+        changes = self._before.changes()
+        if changes.bound or changes.deleted or self.watch.advanced or self.watch.process_changes:
+            return False
+        if self.notebook.checkpoints.knows(self):  # an older run would be taken for the last one
+            return False
+        try:
+            self._check_recordable()
+        except Unrecordable:
+            return False
+        changed = self.modules.changes() or self.settings.changes()
+        return not changed and self._inputs_now().digest == self.inputs.fingerprints.digest
 
     def give_up(self, why: str) -> None:
         """Say that the cell is not checkpointed, and why."""

@@ -86,6 +86,11 @@ class Checkpoints:
         found = [*last, *(row for row in self.completed() if _is_of(row, *of))]
         return next((row for row in found if row.code_digest == digest), found[0] if found else None)
 
+    def knows(self, step: CellStep) -> bool:
+        """Say whether a run of what is the same step to a person is recorded, failed ones included."""
+        of = (step.options.name, step.cell.cell_id, step.code.digest.hex())
+        return any(_is_of(row, *of) for row in self._rows)
+
     def before(self, row: StepRecord) -> StepRecord | None:
         """Return the checkpoint that a recorded run was compared with, if it is still there."""
         stored = self._stored.get((self.load(row).extra or {}).get("compared_with", 0))

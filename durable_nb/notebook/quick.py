@@ -34,12 +34,17 @@ _REFERENCES_OF_AN_INPUT: Final = 4
 
 
 class Worth(Enum):
-    """What a cell that completed is worth: no checkpoint, one that nobody waits for, or one on disk before it is done.
+    """What a cell that completed is worth.
 
-    The second is for what is small and may as well run again, should the kernel die in the next milliseconds.
+    Attributes:
+        NOTHING: all that it did was to show something, so that nothing depends on it.
+        NOTE: no checkpoint, but a note that it ran, since it may have changed what others made.
+        LATER: a checkpoint that nobody waits for: it may as well run again, should the kernel die in the next moment.
+        NOW: one that is on disk before the cell is done.
     """
 
     NOTHING = auto()
+    NOTE = auto()
     LATER = auto()
     NOW = auto()
 
@@ -54,8 +59,10 @@ def worth(step: CellStep, took_seconds: float) -> Worth:
     if took_seconds >= _ALWAYS_SECONDS or _is_once_only(step):
         return Worth.NOW
     if not _is_cheap(step, took_seconds):
-        return Worth.NOTHING
-    return Worth.LATER if took_seconds < QUICK_SECONDS else Worth.NOW
+        return Worth.NOTE
+    if took_seconds >= QUICK_SECONDS:
+        return Worth.NOW
+    return Worth.NOTHING if step.left_nothing() else Worth.LATER
 
 
 def _is_once_only(step: CellStep) -> bool:
