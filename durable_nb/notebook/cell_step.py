@@ -261,7 +261,7 @@ class CellStep(CellRun):
             raise Unrecordable(changed)
 
     def left_nothing(self) -> bool:
-        """Say whether all is as before it ran: names, inputs, modules, settings, streams, and what is recorded of it."""
+        """Say whether all is as before it ran: names, inputs, modules, settings, streams; and no run of it is known."""
         changes = self._before.changes()
         if changes.bound or changes.deleted or self.watch.advanced or self.watch.process_changes:
             return False

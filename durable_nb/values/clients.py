@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from durable_nb.values.budget import Budget
 
 
-_MOST: Final = 2000
+_MOST: Final = 1000
 """So many references are followed to tell that there is no client: a figure leads over thousands, and holds none."""
 _NO_HOLDERS: Final = frozenset({types.ModuleType, types.FunctionType, str, int, float, bool, type(None)})
 

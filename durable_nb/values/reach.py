@@ -30,6 +30,8 @@ _ENDS: Final = frozenset(
     }
 )
 """What leads to no value of a notebook, or to everything; unless somebody registered it."""
+_identity: Final = object.__hash__
+"""What ``id`` tells as well, but raises an audit event for, which costs more than all else that is done here."""
 _SIZED: Final = frozenset({list, tuple, dict, set, frozenset})
 
 
@@ -53,13 +55,13 @@ def places(values: Iterable[object], namespace: dict[str, Any], most: int) -> It
     Raises:
         TooLargeError: there are more; all that was within them has been yielded.
     """
-    seen, level, left_out = {id(namespace), id(builtins.__dict__)}, list(values), False
+    seen, level, left_out = {_identity(namespace), _identity(builtins.__dict__)}, list(values), False
     kinds: dict[type, Place] = {}
     while level:
         here = set(map(type, level))
         kinds |= {kind: _place(kind) for kind in here - kinds.keys()}
         yield {kinds[kind] for kind in here}
-        new = {id(each): each for each in level if kinds[type(each)] in (Place.INNER, Place.DEFINITION)}
+        new = {_identity(each): each for each in level if kinds[type(each)] in (Place.INNER, Place.DEFINITION)}
         fresh = [new[ident] for ident in new.keys() - seen]
         seen |= new.keys()
         inner = [each for each in fresh if kinds[type(each)] is Place.INNER]
