@@ -150,8 +150,12 @@ class ScopePass:
         self.index.note_start(self.id, task, sequence)
         return occurrence, sequence, task
 
-    def begin_records(self) -> tuple[Record, ...]:
-        """Return the rows that must come before the first call row of this pass; empty once they were given."""
+    def begin_records(self, untouched: tuple[str, ...] = ()) -> tuple[Record, ...]:
+        """Return the rows that must come before the first call row of this pass; empty once they were given.
+
+        Args:
+            untouched: as ``PassRecord`` has them.
+        """
         with self._lock:
             if self._begun:
                 return ()
@@ -160,7 +164,7 @@ class ScopePass:
             if not self.index.saved:
                 self.index.saved = True
                 records.append(self.index.record)
-            begun = PassRecord(self.id, self.index.record.id, self.session.clock.now(), self.forced)
+            begun = PassRecord(self.id, self.index.record.id, self.session.clock.now(), self.forced, untouched)
         self.index.add_pass(begun)
         return (*records, begun)
 

@@ -37,7 +37,7 @@ from durable_nb.notebook.outputs import tee_for
 from durable_nb.notebook.partial import RESULT, lacks, partial_advice, partial_text
 from durable_nb.notebook.plain import note_unrecorded
 from durable_nb.notebook.process_state import ProcessState
-from durable_nb.notebook.quick import Worth, worth
+from durable_nb.notebook.quick import Worth, untouched, worth
 from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.shell_state import ShellState
@@ -224,7 +224,7 @@ class CellStep(CellRun):
         if value is Worth.NOTHING:
             return None
         if value is Worth.NOTE:
-            note_unrecorded(self.notebook, self.cell, self.code.tree, outcome.error)
+            note_unrecorded(self.notebook, self.cell, self.code.tree, outcome.error, untouched(self))
             return None
         if not outcome.error:
             self._check_recordable()
@@ -271,7 +271,7 @@ class CellStep(CellRun):
             self._check_recordable()
         except Unrecordable:
             return False
-        changed = self.modules.changes() or self.settings.changes()
+        changed = self.modules.changes() or self.settings.changes() or self.states.relinked()
         return not changed and self._inputs_now().digest == self.inputs.fingerprints.digest
 
     def give_up(self, why: str) -> None:

@@ -40,20 +40,30 @@ class PlainCells:
         return ended
 
 
-def note_unrecorded(notebook: Notebook, cell: Cell, tree: ast.Module, error: BaseException | None) -> None:
-    """Record that a cell ended which might have been a step and is none: it may have changed what steps bound."""
-    _end(_begin_pass(notebook, cell, _digest(tree)), cell.source, error)
+def note_unrecorded(
+    notebook: Notebook, cell: Cell, tree: ast.Module, error: BaseException | None, untouched: tuple[str, ...]
+) -> None:
+    """Record that a cell ended which might have been a step and is none: it may have changed what steps bound.
+
+    Args:
+        notebook: that it is in.
+        cell: which one.
+        tree: its code after IPython's transform.
+        error: what it raised.
+        untouched: names that it read and is known to have left as they were.
+    """
+    _end(_begin_pass(notebook, cell, _digest(tree)), cell.source, error, untouched)
 
 
 def _begin_pass(notebook: Notebook, cell: Cell, digest: str) -> ScopePass:
     return notebook.session.begin_pass(notebook.scopes.find(cell, "", digest))
 
 
-def _end(ended: ScopePass, source: str, error: BaseException | None) -> None:
+def _end(ended: ScopePass, source: str, error: BaseException | None, untouched: tuple[str, ...] = ()) -> None:
     """Record that the cell ran, and its source: what ``%durable restore`` goes by. Nobody waits for it."""
     if not source.lstrip().startswith("%durable"):
         code = CodeRecord(ended.index.record.code_digest, source)
-        ended.session.write(code, *ended.begin_records())
+        ended.session.write(code, *ended.begin_records(untouched))
     if error is None:
         ended.end("completed")
     else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from durable_nb.notebook.body import last_result
 from durable_nb.values.budget import Budget, TooLargeError
-from durable_nb.values.fingerprint import graph_of
+from durable_nb.values.fingerprint import fingerprint_roots, graph_of
 from durable_nb.values.reach import is_larger
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ _BYTES_PER_SECOND: Final = 50 << 20
 _LEAST_REFERENCES: Final = 1500
 _LEAST_BYTES: Final = 1 << 20
 """So much is always small."""
+_MOST_COMPARED: Final = 200
+_MOST_BYTES_COMPARED: Final = 8 << 20
+"""Of so many objects and bytes a value may consist to be compared with what it was before a cell of no checkpoint."""
 _REFERENCES_OF_AN_INPUT: Final = 4
 """What the objects that it read cost, which are fingerprinted before and after; more or less their attributes."""
 
@@ -63,6 +66,24 @@ def worth(step: CellStep, took_seconds: float) -> Worth:
     if took_seconds >= QUICK_SECONDS:
         return Worth.NOW
     return Worth.NOTHING if step.left_nothing() else Worth.LATER
+
+
+def untouched(step: CellStep) -> tuple[str, ...]:
+    """Return the names that a cell read and left as they were, but for values that would take long to compare.
+
+    Args:
+        step: after its body ran.
+    """
+    before = step.inputs.fingerprints
+    walks = {name: before.graph.walks[name] for name in before.each}
+    small = {name: walk.objects[0] for name, walk in walks.items() if 0 < len(walk.objects) <= _MOST_COMPARED}
+    try:
+        budget = Budget(_LEAST_REFERENCES, _MOST_BYTES_COMPARED)
+        after = fingerprint_roots(small, namespace=step.notebook.namespace.names, budget=budget)
+    except TooLargeError:
+        return ()
+    same = {name for name in small if after.each.get(name) == before.each[name]}
+    return tuple(sorted(same - step.states.relinked(same)))
 
 
 def _is_once_only(step: CellStep) -> bool:

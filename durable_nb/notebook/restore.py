@@ -59,6 +59,7 @@ class _Past:
         name: how people are told of it.
         cell_id: its cell's id, "" where it is not known.
         is_last: whether its cell ran with this code last.
+        untouched: names that it read and left as they were, whenever it ran.
     """
 
     code: CellCode
@@ -66,6 +67,7 @@ class _Past:
     name: str
     cell_id: str
     is_last: bool = True
+    untouched: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -125,9 +127,12 @@ class _Restore:
         """
         scopes = {each.id: each for each in self.notebook.session.scopes()}
         last: dict[tuple[int, str], int] = {}
+        untouched: dict[tuple[int, str], frozenset[str]] = {}
         loaded = 0
         for each, digest in self.notebook.session.ledger.passes_with_code():
             last[each.scope_id, digest] = each.id
+            known = untouched.get((each.scope_id, digest), frozenset(each.untouched))
+            untouched[each.scope_id, digest] = known.intersection(each.untouched)
             if each.started_at < self.notebook.journal.opened_at and _LOADS in self._source(digest):
                 loaded = each.id
         for (scope_id, digest), pass_id in last.items():
@@ -136,7 +141,8 @@ class _Restore:
                 continue
             if digest == scope.code_digest or pass_id > loaded:
                 name = code.source.strip().partition("\n")[0]
-                yield pass_id, _Past(code, None, name, scope.cell_id, is_last=digest == scope.code_digest)
+                same = untouched[scope_id, digest]
+                yield pass_id, _Past(code, None, name, scope.cell_id, digest == scope.code_digest, same)
 
     def _was_plain(self, code: CellCode, digest: str) -> bool:
         return digest == digest_of(self.notebook.shell.transform_cell(code.source))
@@ -207,6 +213,7 @@ class _Restore:
         code, namespace = past.code, self.notebook.namespace
         looks = only_looks(code.tree, namespace.names)
         changed = code.binds & namespace.names.keys() if looks else may_have_changed(code, namespace, self.held)
+        changed -= past.untouched - code.binds
         for name in sorted(changed):
             if namespace.is_user(name):
                 del namespace.names[name]

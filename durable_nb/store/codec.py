@@ -130,6 +130,8 @@ def _plain(
         case ScopeRecord():
             return head.pop("id"), 0, "scope", head
         case PassRecord():
+            if not record.untouched:
+                del head["untouched"]
             return head.pop("id"), head.pop("scope_id"), "pass", head
         case PassEndRecord():
             return 0, head.pop("pass_id"), "pass_end", head
@@ -308,7 +310,9 @@ def decode_scope(row: Row) -> ScopeRecord:
 
 def decode_pass(row: Row) -> PassRecord:
     """Return the beginning of a pass."""
-    return PassRecord(id=row.id, scope_id=row.parent, **from_json(row.head))
+    head = from_json(row.head)
+    head["untouched"] = tuple(head.get("untouched", ()))
+    return PassRecord(id=row.id, scope_id=row.parent, **head)
 
 
 def decode_pass_end(row: Row) -> PassEndRecord:

@@ -223,12 +223,17 @@ class ScopeRecord:
 
 @dataclass(frozen=True, slots=True)
 class PassRecord:
-    """One pass through a scope began; ``forced`` passes ignore rows of earlier ones."""
+    """One pass through a scope began; ``forced`` passes ignore rows of earlier ones.
+
+    Attributes:
+        untouched: names that a cell without a checkpoint read, and is known to have left as they were.
+    """
 
     id: int
     scope_id: int
     started_at: float
     forced: bool = False
+    untouched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,12 +110,12 @@ class States:
                 found.append(Change(obj, form, "" if form else path_of(walk, name, obj)))
         return found
 
-    def relinked(self) -> set[str]:
-        """Return names below which something holds another object than it did, equal or not; atoms do not count.
+    def relinked(self, names: Collection[str] | None = None) -> set[str]:
+        """Return those of some names, or of all, below which something holds another object than it did; not atoms.
 
         No fingerprint tells that: an equal object in the old one's place is another one to whoever else has it.
         """
-        return {name for name, walk, obj in self._objects() if self._is_relinked(obj, walk.parts.get(id(obj)))}
+        return {name for name, walk, obj in self._objects(names) if self._is_relinked(obj, walk.parts.get(id(obj)))}
 
     def _is_relinked(self, obj: Any, parts: tuple[Any, ...] | None) -> bool:
         if parts and parts[0] == "custom":

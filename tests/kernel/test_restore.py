@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scenes import hits, kernel_in, ready, run, shown
 
 CELLS = [
@@ -146,3 +147,33 @@ def test_what_a_quick_cell_of_auto_mode_may_have_changed_is_left_out(tmp_path):
     assert [shown(again[0]), whole[1]] == ["2", "1999"]
     assert again[1].error_name == "NameError"
     assert "rows: may have been changed by the cell that begins 'last = rows.pop()': run that cell" in report.text
+
+
+LARGE = "[[n, [n]] for n in range(2000)]"
+
+
+@pytest.mark.parametrize(
+    ("looks", "runs", "bound"),
+    [
+        ("sum(each['n'] for each in rows)", 1, True),
+        ("rows.append({'n': 3})", 1, False),
+        ("rows[0] = dict(rows[0])", 1, False),
+        ("rows[0]['n'] += 1 if not seen else 0\nseen.append(1)", 2, False),
+    ],
+)
+def test_what_a_quick_cell_of_auto_mode_left_as_it_was_is_bound(tmp_path, looks, runs, bound):
+    """A cell not worth a checkpoint that only read a value does not keep it from being bound; one that changed it does.
+
+    That holds for an equal object in another's place, and for any of its runs.
+    """
+    cells = ["rows = [dict(n=1), dict(n=max(1, 2))]\nfirst = rows[0]", "seen = list(())"]
+    quick = f"{looks}\nlarge = {LARGE}"
+    asked = ["rows, first is rows[0]", "large"]
+    auto = "%durable auto on"
+    report, whole, again = restored(tmp_path, [auto, *cells, *[quick] * runs, ON_DISK], asked)
+    assert again[1].error_name == "NameError"
+    if bound:
+        assert shown(again[0]) == whole[0]
+    else:
+        assert again[0].error_name == "NameError"
+        assert "rows" in report.text.partition("Left out")[2]
