@@ -208,13 +208,17 @@ def _same_atoms(before: Any, now: Any) -> bool:
     if type(before) is dict:
         return len(before) == len(now) and _same_atoms([*before, *before.values()], [*now, *now.values()])
     if type(before) in (list, tuple):
-        return len(before) == len(now) and all(map(_same_atom, before, now))
+        alike = _same_atom if type(before) is list else _same_part_of_atoms
+        return len(before) == len(now) and all(map(alike, before, now))
     return bool(before == now) if type(before) is not set else before == now and all(map(is_atom, now))
 
 
+def _same_part_of_atoms(before: Any, now: Any) -> bool:
+    """Say so of a part of a state that is a tuple: a dict among these parts is the object's own."""
+    return _same_atoms(before, now) if type(before) is dict and type(now) is dict else _same_atom(before, now)
+
+
 def _same_atom(before: Any, now: Any) -> bool:
-    if type(before) is dict and type(now) is dict:
-        return _same_atoms(before, now)
     return before is now or (type(before) is type(now) and is_atom(before) and bool(before == now))
 
 

@@ -75,6 +75,8 @@ RELINKED = {
     "beside_a_change": ("a, b, m = [], [0], [[0], [0]]", "a.append(1)\nm[0] = b", "m[0] is b"),
     "class_attribute": ("b = [1]\nclass K:\n    v = b", "K.v = list(K.v)", "K.v is b"),
     "default": ("b = [1]\ndef f(v=b): return v", "f.__defaults__ = (list(f()),)", "f() is b"),
+    "dict_in_a_list": ("b = {'n': 1}\nx = [b, b]", "x[0] = dict(x[0])\nx[1] = x[0]", "x[0] is b"),
+    "dict_in_a_dict": ("b = {'n': 1}\nx = {'a': b}", "x['a'] = dict(x['a'])", "x['a'] is b"),
     "array_of_objects": ("b = [1]\nx = np.array([b, None], dtype=object)", "x[0] = list(x[0])", "x[0] is b"),
     "column_of_objects": ("b = [1]\nx = pd.Series([b, None])", "x[0] = list(x[0])", "x[0] is b"),
 }
