@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from durable_nb.notebook.spans import span
+from durable_nb.notebook.spans import cut, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _FIRST_LINE = 60
+_PLACE = 8
+"""Columns of a terminal that the cell's place takes."""
+_LOGGED_SECONDS = 30.0
+"""So often a line tells how far a long loop is, where none can be written over."""
 
 
 class Progress(Protocol):
@@ -94,7 +99,7 @@ class Told:
         if "line" in news:
             self._tell({"event": "line", "text": news["line"]})
         else:
-            self._tell({"event": "step", **news})
+            self._tell({"event": "step" if "kind" in news else "calls", **news})
 
     def _place(self, number: int) -> dict[str, Any]:
         return {"cell": number, "place": self._places[number], "of": len(self._places)}
@@ -125,6 +130,7 @@ class People:
         self._left = dict(expected)
         self._terminal = terminal
         self._status = ""
+        self._logged_at = 0.0
 
     def __call__(self, facts: dict[str, Any]) -> None:
         """Tell facts."""
@@ -133,7 +139,10 @@ class People:
                 left = sum(self._left.values())
                 about = f" · about {span(left)} left" if left >= 1 else ""
                 self._left.pop(facts["id"], None)
-                self._show(f"[{facts['place']}/{facts['of']}] {facts['source']}", about)
+                self._status, self._logged_at = f"[{facts['place']}/{facts['of']}] {facts['source']}", 0.0
+                self._show(about)
+            case "calls":
+                self._calls(facts["text"], facts["seconds"])
             case "cell_ended":
                 self._line(f"{self._status} · {span(facts['seconds'])}")
             case "cell_failed":
@@ -148,10 +157,20 @@ class People:
             case "line":
                 self._line(facts["text"])
 
-    def _show(self, status: str, about: str) -> None:
-        self._status = status
+    def _calls(self, text: str, at: float) -> None:
+        """Tell how far the calls of the cell are, so many seconds after the first one."""
         if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{status}{about}")
+            self._show(f" · {text}")
+        elif not self._logged_at or at - self._logged_at >= _LOGGED_SECONDS:
+            self._logged_at = at
+            self._line(f"{self._status} · {text}")
+
+    def _show(self, about: str) -> None:
+        """Show the cell that runs and something about it, in one row of the terminal: of the cell what fits."""
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            line = cut(cut(self._status, max(width - len(about), _PLACE)) + about, width)
+            sys.stderr.write(f"\r\x1b[K{line}")
             sys.stderr.flush()
 
     def _line(self, text: str) -> None:

@@ -8,6 +8,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.notebook.spans import cut
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -75,10 +77,8 @@ class Screen:
                 return
             self._flush()
             before = _CLEAR if self._live else ("" if self._at_line_start else "\n")
-            width = shutil.get_terminal_size().columns - 1
-            cut = text if len(text) <= width else text[: width - 1] + "…"
             self._live = True
-            self._write(before + cut)
+            self._write(before + cut(text, shutil.get_terminal_size().columns - 1))
 
     def clear(self) -> None:
         """Take the live line away."""

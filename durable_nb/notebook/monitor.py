@@ -16,6 +16,7 @@ from durable_nb.notebook.lines import MARK, in_kernel, is_headless, muted, say
 from durable_nb.notebook.live_line import LiveLine
 from durable_nb.notebook.loops import expected_calls
 from durable_nb.notebook.monitor_text import counted, final_text, progress_text, run_text, status_text
+from durable_nb.notebook.news import listens, send_calls
 from durable_nb.notebook.pace import Pace
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ LIVE_SECONDS: Final = 0.1
 """What is live changes at most this often."""
 SAVED_SECONDS: Final = 2.0
 """So often changes the text that a saved notebook would show in place of a widget."""
+TOLD_SECONDS: Final = 1.0
+"""So often ``durable-nb run`` is told of progress: it has a line of its own for that."""
 LOGGED_SECONDS: Final = 30.0
 """So often a line about progress is added where lines cannot change."""
 
@@ -78,7 +81,7 @@ class Monitor:
         self._line: Line | None = None
         self._panel: Panel | None = None
         self._counting = self._from_start = self._over = False
-        self._at = self._shown_at = self._saved_at = self._next_at = 0.0
+        self._at = self._shown_at = self._saved_at = self._told_at = self._next_at = 0.0
         self._tree: ast.Module | None = None
         self._said = ""
 
@@ -166,18 +169,29 @@ class Monitor:
 
     def _render(self, picture: Picture) -> None:
         text = f"{MARK} {status_text(picture, counting=self._counting)}"
+        told = self._tell(picture)
         if self._line is None:
             self._panel = self._make_panel()
             if self._panel is not None:
                 self._panel.update(picture, counting=self._counting)
-            self._line, self._saved_at, self._said = self._begin(text), picture.at, text
+            first = text if picture.rows or not told else ""
+            self._line, self._saved_at, self._said = self._begin(first), picture.at, text
             return
         if self._panel is not None:
             self._panel.update(picture, counting=self._counting)
         if self._line.live:
             self._update(text, picture.at)
         else:
-            self._log(picture)
+            self._log(picture, told=told)
+
+    def _tell(self, picture: Picture) -> bool:
+        """Tell ``durable-nb run`` how far the calls are; says whether it is there and needs no lines about that."""
+        if not (self._counting and listens(self._stage.shell)):
+            return False
+        if picture.at - self._told_at >= TOLD_SECONDS:
+            self._told_at = picture.at
+            send_calls(self._stage.shell, picture.calls)
+        return True
 
     def _update(self, text: str, at: float) -> None:
         """Change the text; behind a panel, where few see it, not as often."""
@@ -190,13 +204,13 @@ class Monitor:
         self._saved_at, self._said = at, text
         self._line.update(text, self._html(text))
 
-    def _log(self, picture: Picture) -> None:
-        """Add a line about a failed attempt; about progress only now and then."""
+    def _log(self, picture: Picture, *, told: bool) -> None:
+        """Add a line about a failed attempt; about progress only now and then, unless that is ``told`` otherwise."""
         waiting = [each for each in picture.rows if each.state == "waiting"]
         if waiting:
             newest = max(waiting, key=lambda row: row.changed_at)
             text = run_text(newest, newest.changed_at)
-        elif self._counting and picture.at - self._saved_at >= LOGGED_SECONDS:
+        elif self._counting and not told and picture.at - self._saved_at >= LOGGED_SECONDS:
             text = progress_text(picture.calls)
         else:
             return

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
+from durable_nb.notebook.monitor_text import progress_text
+
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from durable_nb.core.events import StepEvent
+    from durable_nb.notebook.activity import Calls
 
 MESSAGE: Final = "durable_nb"
 """Type of the messages. Sent only in answer to a request that asks for them: other clients need not know it."""
@@ -34,16 +37,51 @@ class StepNews(TypedDict):
     error: str
 
 
+class CallsNews(TypedDict):
+    """How far the ``@step`` calls of the cell are; the counts are those of :class:`durable_nb.notebook.activity.Calls`.
+
+    ``text`` says it in a line; ``total`` and ``seconds_left`` are None where they cannot be told.
+    """
+
+    text: str
+    replayed: int
+    done: int
+    failed: int
+    retrying: int
+    running: int
+    total: int | None
+    seconds: float
+    seconds_left: float | None
+
+
 def listens(shell: InteractiveShell) -> bool:
     """Say whether whoever asked for the cell that runs listens to news."""
     request: dict[str, Any] = getattr(shell, "get_parent", dict)() or {}
     return bool((request.get("metadata") or {}).get(ASKS))
 
 
-def send(shell: InteractiveShell, news: LineNews | StepNews) -> None:
+def send(shell: InteractiveShell, news: LineNews | StepNews | CallsNews) -> None:
     """Send news of the cell that runs."""
     publisher: Any = shell.display_pub
     publisher.session.send(publisher.pub_socket, MESSAGE, dict(news), parent=publisher.parent_header)
+
+
+def send_calls(shell: InteractiveShell, calls: Calls) -> None:
+    """Send how far the calls of the cell that runs are."""
+    send(
+        shell,
+        CallsNews(
+            text=progress_text(calls),
+            replayed=calls.replayed,
+            done=calls.done,
+            failed=calls.failed,
+            retrying=calls.retrying,
+            running=calls.running,
+            total=calls.total,
+            seconds=round(calls.seconds, 3),
+            seconds_left=None if calls.seconds_left is None else round(calls.seconds_left, 3),
+        ),
+    )
 
 
 class News:

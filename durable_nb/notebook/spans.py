@@ -36,6 +36,11 @@ def size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def cut(text: str, width: int) -> str:
+    """Return a text that is no longer than ``width``: one that is too long ends in an ellipsis."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
 def plural(count: int, word: str) -> str:
     """Return a count with its word: ``1 call``, ``1,000 calls``."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"

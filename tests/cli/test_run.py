@@ -320,6 +320,59 @@ def test_json_lines_tell_all(folder):
     assert [(each["place"], each["of"]) for each in events if each["event"] == "cell_ended"] == [(1, 2), (2, 2)]
 
 
+LOOP = [
+    "import time\nfrom durable_nb import step\n@step\ndef call(n):\n    time.sleep(0.1)\n    return n",
+    "numbers = range(45)",
+    "rows = [call(n) for n in numbers]",
+]
+
+
+def test_how_far_a_long_loop_is(folder):
+    """Each second a line of JSON has counts and the seconds that are left; no other line tells of it but the last."""
+    write(folder / "loop.ipynb", LOOP)
+    status, out, err = run(folder, "loop.ipynb", "--json")
+    assert (status, err) == (0, "")
+    events = [json.loads(line) for line in out.splitlines()]
+    kinds = [each["event"] for each in events]
+    assert [each["place"] for each in events[: kinds.index("calls")] if each["event"] == "cell_started"] == [1, 2, 3]
+    first, *more = [each for each in events if each["event"] == "calls"]
+    assert 1 <= len(more) <= 6
+    assert [first["total"], first["replayed"], first["failed"]] == [45, 0, 0]
+    assert 10 < first["done"] < more[-1]["done"] < 45
+    assert 0 < more[-1]["seconds_left"] < first["seconds_left"] < 10
+    rate = first["done"] / first["seconds"]
+    assert first["seconds_left"] == pytest.approx((45 - first["done"]) / rate, rel=0.01)
+    assert re.fullmatch(r"\d+ of 45 calls: \d+ done(, 1 running)? · [\d.]+ per second · [\d.]+ s left", first["text"])
+    (line,) = [each["text"] for each in events if each["event"] == "line"]
+    assert line.startswith("↻ 45 calls: 45 done · ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no terminals of this kind")
+def test_how_far_a_long_loop_is_in_a_terminal(folder, monkeypatch):
+    """The row of the cell that runs tells it, and stays one row."""
+    import pty
+
+    write(folder / "loop.ipynb", LOOP)
+    monkeypatch.setenv("COLUMNS", "80")
+    ours, theirs = pty.openpty()
+    process = start(folder, "loop.ipynb", stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    except OSError:
+        pass  # a terminal ends so
+    os.close(ours)
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
+    rows = [row.rpartition("\x1b[K")[2] for row in shown.decode().replace("\r\n", "\n").split("\r")]
+    counted = [row for row in rows if " of 45 calls: " in row]
+    assert len(counted) >= 2
+    assert all(re.match(r"\[3/3\] r.*… · \d+ of 45 calls: .* s left$", row) for row in counted), counted
+    assert max(map(len, counted)) < 80
+    assert "[3/3] rows = [call(n) for n in numbers] · " in rows[-1]  # how long it took, with the whole of its name
+
+
 def test_it_shares_checkpoints_with_jupyterlab(folder):
     """With --reuse what a person ran in JupyterLab replays, and what it ran replays there; without, all runs."""
     name = str(folder / "report.ipynb")
