@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -17,6 +19,7 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbclient.util import ensure_async
 from traitlets import Callable as CallableTrait
 
+from durable_nb.cli.command import CommandError
 from durable_nb.cli.notebook_file import write_notebook
 from durable_nb.notebook.news import ASKS, MESSAGE
 
@@ -36,6 +39,8 @@ SIGNALLED: Final = 128
 _MOST_LAST_WORDS: Final = 20
 """So many lines that a kernel wrote outside of the notebook are told when it dies."""
 _LOAD: Final = "%load_ext durable_nb"
+_MEND: Final = "mend it, or choose another with --kernel"
+_INSTALL: Final = "pip install durable-nb where it is, or choose another with --kernel"
 _COMPLETE: Final = (
     "from durable_nb.core.session import active_session as _session\n"
     "if _session() is not None: _session().complete_execution().result()\n"
@@ -78,7 +83,7 @@ def run_notebook(task: Task, progress: Progress) -> int:
     """Run a notebook and return the exit status.
 
     Raises:
-        CommandError: the notebook cannot be written.
+        CommandError: the kernel cannot be used, or the notebook cannot be written.
     """
     for cell in task.notebook.cells:
         if cell.cell_type == "code":
@@ -96,14 +101,12 @@ async def _run(task: Task, progress: Progress) -> int:
             if stop.number:
                 return SIGNALLED + stop.number
             progress.kernel_died(restarts, task.max_kernel_restarts, str(last_words))
-        finally:
-            write_notebook(task.notebook, task.target)
     return KERNEL_DIED
 
 
 async def _in_kernel(task: Task, progress: Progress, stop: Stop) -> int:
     """Run the cells in a fresh kernel; what was complete replays."""
-    client = _client(task, progress)
+    client = _client(task, progress, stop)
     environment, folder = {**os.environ, **task.environment}, str(task.source.absolute().parent)
     with TemporaryDirectory(prefix="nb-") as client.sockets:
         log = Path(client.sockets) / "kernel.log"
@@ -113,13 +116,31 @@ async def _in_kernel(task: Task, progress: Progress, stop: Stop) -> int:
                 async with client.async_setup_kernel(**process):
                     return await _run_cells(client, task, progress, stop)
             except DeadKernelError as error:
-                last_words = log.read_text("utf-8", "replace").strip().splitlines()[-_MOST_LAST_WORDS:]
-                raise DeadKernelError("\n".join(last_words)) from error
+                raise DeadKernelError("\n".join(_last_words(log))) from error
+            except NotStartedError as error:
+                if stop.number:
+                    return SIGNALLED + stop.number
+                why = "".join(_last_words(log)[-1:]) or str(error)
+                raise CommandError(f"kernel {client.kernel_name} does not start ({why}): {_MEND}") from error
+
+
+def _last_words(log: Path) -> list[str]:
+    return log.read_text("utf-8", "replace").strip().splitlines()[-_MOST_LAST_WORDS:]
 
 
 async def _run_cells(client: RunClient, task: Task, progress: Progress, stop: Stop) -> int:
-    _stop_on_signals(client, stop)
-    await client.run_quietly(_LOAD)
+    failed = "" if stop.number else await client.run_quietly(_LOAD)
+    if stop.number:
+        return SIGNALLED + stop.number
+    if failed:
+        raise CommandError(f"kernel {client.kernel_name} cannot load durable_nb ({failed}): {_INSTALL}")
+    try:
+        return await _run_each(client, task, progress, stop)
+    finally:
+        write_notebook(task.notebook, task.target)
+
+
+async def _run_each(client: RunClient, task: Task, progress: Progress, stop: Stop) -> int:
     for number, cell in enumerate(task.notebook.cells):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
@@ -134,18 +155,27 @@ async def _run_cells(client: RunClient, task: Task, progress: Progress, stop: St
         progress.cell_ended(number)
         write_notebook(task.notebook, task.target)
     client.set_widgets_metadata()
-    await client.run_quietly(_COMPLETE)
+    failed = await client.run_quietly(_COMPLETE)
+    if stop.number:
+        return SIGNALLED + stop.number
+    if failed:
+        raise CommandError(f"{task.source} completed, which could not be recorded ({failed}): the next run replays it")
     return OK
 
 
-def _stop_on_signals(client: RunClient, stop: Stop) -> None:
+def _stop_on_signals(client: RunClient) -> None:
     """Interrupt the cell that runs when this process is asked to end: it resumes there the next time."""
-    loop = asyncio.get_running_loop()
+    loop, stop = asyncio.get_running_loop(), client.stop
+
+    async def end(*, at_once: bool) -> None:
+        manager: Any = client.km
+        if client.started and manager is not None and manager.has_kernel:
+            with contextlib.suppress(RuntimeError):  # it ended at this moment
+                await (manager.shutdown_kernel(now=True) if at_once else manager.interrupt_kernel())
 
     def interrupt(number: int) -> None:
-        again, stop.number = bool(stop.number), number
-        manager: Any = client.km
-        waiting = loop.create_task(manager.shutdown_kernel(now=True) if again else manager.interrupt_kernel())
+        at_once, stop.number = bool(stop.number) or not client.ready, number
+        waiting = loop.create_task(end(at_once=at_once))
         stop.waiting.add(waiting)
         waiting.add_done_callback(stop.waiting.discard)
 
@@ -156,14 +186,23 @@ def _stop_on_signals(client: RunClient, stop: Stop) -> None:
             return
 
 
+class NotStartedError(Exception):
+    """A kernel ended, or said nothing, before it could run code."""
+
+
 class RunClient(NotebookClient):
     """nbclient, with the ids of cells on their requests and an ear for the kernel's news.
 
     Attributes:
         sockets: a folder for the sockets to the kernel: nobody else can listen there, as on TCP ports.
+        stop: the signal that asked to stop.
+        started: whether its process runs.
+        ready: whether the kernel runs code.
     """
 
     sockets = ""
+    stop: Stop
+    started = ready = False
     on_news = CallableTrait(help="Called with each piece of news of a kernel.")
 
     def create_kernel_manager(self) -> Any:
@@ -174,21 +213,51 @@ class RunClient(NotebookClient):
             manager.transport, manager.ip = "ipc", f"{self.sockets}/s"
         return manager
 
+    async def async_start_new_kernel(self, **kwargs: Any) -> None:
+        """Start the kernel; from here on signals do what they do here, not what nbclient lets them do."""
+        _stop_on_signals(self)
+        try:
+            await super().async_start_new_kernel(**kwargs)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise await self._not_started(str(error)) from error
+        self.started = True
+        if self.stop.number:
+            raise await self._not_started("")
+
+    async def async_start_new_kernel_client(self) -> Any:
+        """Wait until the kernel runs code."""
+        try:
+            client = await super().async_start_new_kernel_client()
+        except RuntimeError as error:
+            raise await self._not_started(str(error)) from error
+        self.ready = True
+        return client
+
+    async def _not_started(self, why: str) -> NotStartedError:
+        if self.km is not None:
+            await self._async_cleanup_kernel()
+        atexit.unregister(self._cleanup_kernel)  # nbclient would do it once more at the exit, and fail
+        return NotStartedError(why)
+
     async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *args: Any, **kwargs: Any) -> NotebookNode:
         """Execute a cell as its front end would."""
         own_id = cell.get("id", f"cell-{cell_index}")
         self._channel.metadata = {"cellId": own_id, "tags": cell.metadata.get("tags", []), ASKS: True}
         return await super().async_execute_cell(cell, cell_index, *args, **kwargs)
 
-    async def run_quietly(self, code: str) -> None:
-        """Run code that is no cell and shows nothing; news of it is heard."""
+    async def run_quietly(self, code: str) -> str:
+        """Run code that is no cell and shows nothing; news of it is heard. Returns the error that it raised, or ""."""
         self._channel.metadata = {ASKS: True}
         request = self._channel.execute(code, silent=True, store_history=False)
         listening = asyncio.create_task(self._listen(request))
         try:
-            await self.async_wait_for_reply(request)
+            reply = await self.async_wait_for_reply(request)
         finally:
             listening.cancel()
+        if reply is None:
+            return "it took too long"
+        content = reply["content"]
+        return "" if content["status"] == "ok" else f"{content.get('ename')}: {content.get('evalue')}"
 
     @property
     def _channel(self) -> _CellClient:
@@ -230,7 +299,9 @@ class _CellClient(AsyncKernelClient):
         return str(message["header"]["msg_id"])
 
 
-def _client(task: Task, progress: Progress) -> RunClient:
+def _client(task: Task, progress: Progress, stop: Stop) -> RunClient:
     options: dict[str, Any] = {"kernel_name": task.kernel_name} if task.kernel_name else {}
     options |= {"timeout": task.timeout_seconds, "interrupt_on_timeout": True, "coalesce_streams": True}
-    return RunClient(task.notebook, on_news=progress.news, **options)
+    client = RunClient(task.notebook, on_news=progress.news, **options)
+    client.stop = stop
+    return client

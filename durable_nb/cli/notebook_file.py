@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+import warnings
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.cli.command import CommandError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
+
+_ELSEWHERE: Final = "name another notebook to write with -o"
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -20,18 +24,58 @@ def read_notebook(path: Path) -> NotebookNode:
     Raises:
         CommandError: there is none, or it is none.
     """
-    import nbformat
-
     try:
-        notebook: NotebookNode = nbformat.read(path, as_version=4)
-        nbformat.validate(notebook)
+        text = path.read_text("utf-8")
     except FileNotFoundError:
         raise CommandError(f"{path} does not exist") from None
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise CommandError(f"{path} is no valid notebook: it is no text in UTF-8") from error
+    try:
+        return _parse(text)
     except Exception as error:
         raise CommandError(f"{path} is no valid notebook: {str(error).partition(chr(10))[0]}") from error
+
+
+def _parse(text: str) -> NotebookNode:
+    """Return a notebook; ids of cells that lack one or share one are mended, without a word, as JupyterLab does.
+
+    Raises:
+        Exception: the text is none.
+    """
+    import nbformat
+
+    if not text.strip():
+        raise ValueError("it is empty")
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"it is no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise TypeError("it holds no JSON object")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        notebook: NotebookNode = nbformat.reads(text, as_version=4)
+        nbformat.validate(notebook)
     return notebook
+
+
+def make_place(path: Path) -> None:
+    """Make the folder of a notebook that is to be written, and see that it can be written there.
+
+    Raises:
+        CommandError: it cannot.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no file"
+        raise CommandError(f"{path} is {what}: {_ELSEWHERE}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _unwritable(path, error) from error
 
 
 def write_notebook(notebook: NotebookNode, path: Path) -> None:
@@ -45,7 +89,11 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     try:
         _replace(path, nbformat.writes(notebook))
     except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> CommandError:
+    return CommandError(f"{path} cannot be written ({error.strerror or error}: {path.parent}): {_ELSEWHERE}")
 
 
 def _replace(path: Path, text: str) -> None:

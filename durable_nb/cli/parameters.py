@@ -40,9 +40,11 @@ def gather(
     found: dict[str, Any] = {}
     for path in files:
         try:
-            found |= _mapping(path.read_text("utf-8"), str(path))
+            found |= _mapping(path.read_text("utf-8"), f"-f {path}")
         except OSError as error:
             raise CommandError(f"-f {path}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise CommandError(f"-f {path} is no text in UTF-8 ({error})") from error
     for text in yaml:
         found |= _mapping(text, "-y")
     found |= {name: _value(text) for name, text in typed}
@@ -110,7 +112,9 @@ def _parse(text: str, where: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise CommandError(f"{where} is no YAML: {error}") from error
+        mark = getattr(error, "problem_mark", None)
+        why = getattr(error, "problem", None) or " ".join(str(error).split())
+        raise CommandError(f"{where} is no YAML ({why}{f', line {mark.line + 1}' if mark else ''})") from error
 
 
 def _check(name: str, value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import uuid
 from datetime import datetime
@@ -12,7 +13,7 @@ from durable_nb.cli.command import Command, CommandError
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from nbformat import NotebookNode
 
@@ -34,24 +35,46 @@ def _arguments(parser: ArgumentParser) -> None:
     add("--auto", action="store_true", help="make every cell a step, without magics in the notebook")
     add("--execution-id", metavar="ID", help="the execution to go on with or begin; a completed one returns at once")
     add("--reuse", action="store_true", help="also replay checkpoints of other executions, a person's among them")
-    add("--max-kernel-restarts", type=int, default=3, metavar="N", help="replace a kernel that dies so often (3)")
-    add("--timeout-seconds", type=int, metavar="S", help="bound on one cell")
+    often = "replace a kernel that dies so often (3)"
+    add("--max-kernel-restarts", type=_at_least(0), default=3, metavar="N", help=often)
+    add("--timeout-seconds", type=_at_least(1), metavar="S", help="bound on one cell; none unless given")
     add("--kernel", default="", metavar="NAME", help="kernel to use, rather than the notebook's")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--quiet", action="store_true", help="say nothing; the exit status tells")
     how.add_argument("--json", action="store_true", help="tell each event as a line of JSON, for machines")
 
 
+def _at_least(least: int) -> Callable[[str], int]:
+    def whole(text: str) -> int:
+        if not text.strip().isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"has to be a whole number, {least} or more, not {text}")
+        return int(text)
+
+    return whole
+
+
 def _run(options: Namespace) -> int:
     _need_nbclient()
-    if options.max_kernel_restarts < 0:
-        raise CommandError("--max-kernel-restarts has to be 0 or more")
+    from durable_nb.cli import parameters
+    from durable_nb.cli.headless import CELL_FAILED, SIGNALLED
+
+    if options.execution_id == "":
+        raise CommandError("--execution-id is empty: name the execution, or leave the option out")
+    values = parameters.gather(options.parameter, options.raw_parameter, options.yaml, options.file)
     pairs = list(_notebooks(options.notebook, options.output))
+    if len(pairs) == 1:
+        return _run_one(options, *pairs[0], values)
     status = 0
     for source, target in pairs:
-        if len(pairs) > 1 and not (options.quiet or options.json):
+        if not (options.quiet or options.json):
             _tell(f"{source}")
-        status = max(status, _run_one(options, source, target))
+        try:
+            status = max(status, _run_one(options, source, target, values))
+        except CommandError as error:
+            _tell(f"durable-nb run: {error}")
+            status = max(status, CELL_FAILED)
+        if status > SIGNALLED:
+            break  # it is this process that was asked to end
     return status
 
 
@@ -67,26 +90,38 @@ def _notebooks(source: Path, target: Path | None) -> Iterator[tuple[Path, Path]]
     if not source.is_dir():
         yield source, target or source
         return
-    found = sorted(path for path in source.rglob("*.ipynb") if not any(part.startswith(".") for part in path.parts[1:]))
+    if target is not None and target.exists() and not target.is_dir():
+        raise CommandError(f"{target} is no folder, and {source} is one: name another with -o")
+    found = sorted(
+        path for path in source.rglob("*.ipynb") if path.is_file() and not _is_left_out(path, source, target)
+    )
     if not found:
-        raise CommandError(f"{source} holds no notebook")
+        raise CommandError(f"{source} holds no notebook: name one, or a folder that does")
     for path in found:
         yield path, path if target is None else target / path.relative_to(source)
 
 
-def _run_one(options: Namespace, source: Path, target: Path) -> int:
+def _is_left_out(path: Path, source: Path, target: Path | None) -> bool:
+    """Say whether a file in a folder is hidden there, or is what an earlier run made in a folder of its own there."""
+    if any(part.startswith(".") for part in path.relative_to(source).parts):
+        return True
+    if target is None or source.absolute() not in target.absolute().parents:
+        return False
+    return target.absolute() in path.absolute().parents
+
+
+def _run_one(options: Namespace, source: Path, target: Path, values: Mapping[str, Any]) -> int:
     from durable_nb.cli import parameters
     from durable_nb.cli.headless import Task, run_notebook
-    from durable_nb.cli.notebook_file import read_notebook
+    from durable_nb.cli.kernels import need_kernel
+    from durable_nb.cli.notebook_file import make_place, read_notebook
     from durable_nb.errors import DuplicateStepName, StoreError, StoreLocked
     from durable_nb.notebook.file import refuse_named_twice
     from durable_nb.notebook.magics import name_on
 
     notebook = read_notebook(source)
-    values = parameters.gather(options.parameter, options.raw_parameter, options.yaml, options.file)
     parameters.inject(notebook, values)
-    _need_kernel(options.kernel or notebook.metadata.get("kernelspec", {}).get("name", ""))
-    _make_folder(target)
+    need_kernel(source, notebook, options.kernel)
     try:
         refuse_named_twice(source, name_on)
         execution = _execution(source, options.execution_id, parameters.digest(values))
@@ -96,8 +131,9 @@ def _run_one(options: Namespace, source: Path, target: Path) -> int:
     except (DuplicateStepName, StoreError) as error:
         raise CommandError(str(error)) from error
     if execution is None:
-        _tell(f"execution {options.execution_id} of {source} had completed: another --execution-id begins a new one")
+        _tell_completed(options, source)
         return 0
+    make_place(target)
     task = Task(
         source,
         target,
@@ -110,23 +146,13 @@ def _run_one(options: Namespace, source: Path, target: Path) -> int:
     return run_notebook(task, _progress(options, notebook, target))
 
 
-def _need_kernel(name: str) -> None:
-    from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+def _tell_completed(options: Namespace, source: Path) -> None:
+    if options.json:
+        from durable_nb.cli.progress import say_json
 
-    known = KernelSpecManager()
-    try:
-        if name:
-            known.get_kernel_spec(name)
-    except NoSuchKernel:
-        others = ", ".join(sorted(known.find_kernel_specs())) or "none"
-        raise CommandError(f"there is no kernel {name}: choose another with --kernel (there are: {others})") from None
-
-
-def _make_folder(target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CommandError(f"{target} cannot be written: {error.strerror or error}") from error
+        say_json({"event": "had_completed", "execution": options.execution_id})
+    elif not options.quiet:
+        _tell(f"execution {options.execution_id} of {source} had completed: another --execution-id begins a new one")
 
 
 def _execution(source: Path, asked: str | None, arguments_key: bytes) -> str | None:

@@ -29,9 +29,10 @@ def test_it_is_a_command_of_jupyter(run):
 
 
 def test_mistakes_are_told(run):
-    """With the usage, and status 2."""
+    """In one line that says where to read more, and status 2."""
     assert "invalid choice: 'lst'" in run("lst", status=2)
-    assert run(status=2).startswith("usage: ")
+    needed = "durable-nb: the following arguments are required: COMMAND (see durable-nb --help)\n"
+    assert run(status=2) == needed
 
 
 def test_help_loads_nothing_heavy():

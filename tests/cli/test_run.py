@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import nbformat
 import psutil
 import pytest
 from driver import Kernel
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 PATIENCE_SECONDS = 180
 CELLS = 8
@@ -246,18 +247,36 @@ def test_parameters(folder):
         (["report.ipynb", "-p", "not a name", "1"], "parameter 'not a name' is no name of a variable"),
         (["report.ipynb", "-y", "3"], "-y has to hold names and values"),
         (["report.ipynb", "-f", "none.yaml"], "-f none.yaml: No such file or directory"),
-        (["report.ipynb", "--max-kernel-restarts", "-1"], "--max-kernel-restarts has to be 0 or more"),
+        (["report.ipynb", "-f", "latin.yaml"], "-f latin.yaml is no text in UTF-8"),
+        (["report.ipynb", "-f", "open.yaml"], "-f open.yaml is no YAML (expected ',' or ']'"),
+        (["report.ipynb", "-y", "rate: [1"], "-y is no YAML (expected ',' or ']'"),
+        (["report.ipynb", "-y", "- 1"], "-y has to hold names and values"),
+        (["report.ipynb", "--execution-id", ""], "--execution-id is empty: name the execution"),
         (["report.ipynb", "-p", "class", "2"], "parameter 'class' is no name of a variable"),
         (["report.ipynb", "--kernel", "cobol"], "there is no kernel cobol: choose another with --kernel"),
         (["report.ipynb", "-o", "broken.ipynb/out.ipynb"], "broken.ipynb/out.ipynb cannot be written"),
+        (["report.ipynb", "-o", "nothing"], "nothing is a folder: name another notebook to write with -o"),
+        (["nothing"], "nothing holds no notebook: name one"),
+        (["nothing", "-o", "report.ipynb"], "report.ipynb is no folder, and nothing is one"),
         (["broken.ipynb"], "broken.ipynb is no valid notebook"),
+        (["empty.ipynb"], "empty.ipynb is no valid notebook: it is empty"),
+        (["list.ipynb"], "list.ipynb is no valid notebook: it holds no JSON object"),
+        (["open.yaml"], "open.yaml is no valid notebook: it is no JSON"),
+        (["latin.yaml"], "latin.yaml is no valid notebook: it is no text in UTF-8"),
+        (["julia.ipynb"], "julia.ipynb is in julia, and steps are for Python: run it with jupyter execute"),
         (["twice.ipynb"], "load"),
     ],
 )
 def test_mistakes_are_told(folder, words, message):
     """One line that names what is wrong; nothing runs and nothing is written."""
-    (folder / "broken.ipynb").write_text('{"cells": 3}')
+    for name, text in (("broken.ipynb", '{"cells": 3}'), ("empty.ipynb", ""), ("list.ipynb", "[]")):
+        (folder / name).write_text(text)
+    (folder / "open.yaml").write_text("rate: [1")
+    (folder / "latin.yaml").write_text("name: é", encoding="latin-1")
+    (folder / "nothing").mkdir()
     write(folder / "twice.ipynb", ["%%step load\na = 1", "%%step load\nb = 1"])
+    julia = new_notebook(metadata={"kernelspec": {"name": "julia-1.11", "display_name": "", "language": "julia"}})
+    nbformat.write(julia, folder / "julia.ipynb")
     before = {path.name for path in folder.iterdir()}
     status, out, err = run(folder, *words)
     assert status == 1
@@ -266,6 +285,109 @@ def test_mistakes_are_told(folder, words, message):
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert {path.name for path in folder.iterdir()} - {".durable_nb", ".ipython", "key"} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--max-kernel-restarts", "-1"], "--max-kernel-restarts: has to be a whole number, 0 or more, not -1"),
+        (["--timeout-seconds", "0"], "--timeout-seconds: has to be a whole number, 1 or more, not 0"),
+        (["-p", "day"], "-p/--parameter: expected 2 arguments"),
+    ],
+)
+def test_options_are_checked(folder, words, message):
+    """One line that names the option, with the status of a command line that cannot be understood."""
+    status, out, err = run(folder, "report.ipynb", *words)
+    assert (status, out) == (2, "")
+    assert re.fullmatch(rf"durable-nb run: .*{re.escape(message)} \(see durable-nb run --help\)\n", err), err
+
+
+WITHOUT = """\
+import sys
+
+class Missing:
+    def find_spec(self, name, *_):
+        if name == "durable_nb":
+            raise ModuleNotFoundError("No module named 'durable_nb'")
+
+sys.meta_path.insert(0, Missing())
+from ipykernel.kernelapp import launch_new_instance
+
+launch_new_instance()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "message"),
+    [
+        ({"argv": ["/no/such/python"]}, "does not start ([Errno 2] No such file or directory: '/no/such/python')"),
+        ({"argv": [sys.executable, "-c", "raise SystemExit('out of luck')"]}, "does not start (out of luck)"),
+        (
+            {"argv": [sys.executable, "-c", WITHOUT, "-f", "{connection_file}"]},
+            "cannot load durable_nb (ModuleNot",
+        ),
+        ({"argv": [sys.executable], "language": "R"}, "is for R, and steps are for Python: choose another"),
+        ({"argv": 3}, "cannot be used (The 'argv' trait"),
+    ],
+    ids=["missing", "dies", "without durable_nb", "R", "malformed"],
+)
+def test_a_kernel_that_cannot_be_used_is_told(folder, monkeypatch, kernel, message):
+    """One line that says why and what to do; the notebook, which would be written in place, stays as it is."""
+    put_kernel(folder, monkeypatch, kernel)
+    report = nbformat.read(folder / "report.ipynb", 4)
+    report.cells[1].outputs = [new_output("stream", text="of an earlier run")]
+    nbformat.write(report, folder / "report.ipynb")
+    before = (folder / "report.ipynb").read_bytes()
+    status, out, err = run(folder, "report.ipynb", "--kernel", "odd")
+    assert (status, out) == (1, "")
+    assert re.fullmatch(r"durable-nb run: .*kernel odd .*choose another with --kernel( \(.*\))?\n", err), err
+    assert message in err
+    assert (folder / "report.ipynb").read_bytes() == before
+
+
+def put_kernel(folder, monkeypatch, spec):
+    """Install a kernel named ``odd``."""
+    place = folder / ".jupyter" / "kernels" / "odd"
+    place.mkdir(parents=True)
+    (place / "kernel.json").write_text(json.dumps({"display_name": "odd", "language": "python"} | spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(folder / ".jupyter"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to catch")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_kernel_starts(folder, monkeypatch, number):
+    """It ends at once, with its kernel; nothing ran, so nothing is written, and nobody reads a traceback."""
+    waits = "import os, time\nopen('draft', 'w').write(str(os.getpid()))\nos.rename('draft', 'pid')\ntime.sleep(600)"
+    put_kernel(folder, monkeypatch, {"argv": [sys.executable, "-c", waits]})
+    process = start(folder, "report.ipynb", "-o", "out.ipynb", "--kernel", "odd")
+    wait_until((folder / "pid").exists, "the kernel's process")
+    process.send_signal(number)
+    assert process.communicate(timeout=PATIENCE_SECONDS) == ("", "")
+    assert process.returncode == 128 + number
+    assert not psutil.pid_exists(int((folder / "pid").read_text()))
+    assert not (folder / "out.ipynb").exists()
+
+
+def test_a_completed_execution_leaves_no_trace(folder):
+    """Its id returns at once, before a folder is made for the output; quietly, or as a line of JSON."""
+    write(folder / "short.ipynb", ["a = 1"])
+    words = ["short.ipynb", "--execution-id", "odd '../\n☃ id", "-o", "made/out.ipynb"]
+    assert run(folder, *words, "--quiet") == (0, "", "")
+    shutil.rmtree(folder / "made")
+    assert run(folder, *words, "--quiet") == (0, "", "")
+    status, out, err = run(folder, *words, "--json")
+    assert (status, json.loads(out), err) == (0, {"event": "had_completed", "execution": words[2]}, "")
+    assert not (folder / "made").exists()
+
+
+def test_a_completion_that_cannot_be_recorded_is_told(folder):
+    """The next run would replay it, so that it is no success."""
+    breaks = "from durable_nb.core.session import Session\nSession.complete_execution = None"
+    write(folder / "breaks.ipynb", [breaks])
+    status, _, err = run(folder, "breaks.ipynb", "-o", "out.ipynb")
+    assert status == 1
+    assert "durable-nb run: breaks.ipynb completed, which could not be recorded (TypeError: " in err
+    assert outputs(folder / "out.ipynb")
 
 
 def test_a_held_store_is_told_with_a_status_of_its_own(folder):
@@ -293,6 +415,35 @@ def test_a_folder_is_run_in_order(folder):
     assert run(folder, "all", "-o", "made", "--quiet")[0] == 0
     assert (folder / "order").read_text() == "a b "
     assert sorted(path.name for path in (folder / "made").iterdir()) == ["a.ipynb", "b.ipynb"]
+
+
+def test_a_folder_goes_on_after_what_cannot_be_run(folder):
+    """The others run, wherever the folder lies, and what an earlier run made in it is none of them."""
+    inside = folder / ".hidden" / "all"
+    inside.mkdir(parents=True)
+    for name in "ac":
+        write(inside / f"{name}.ipynb", [f"open({str(folder / 'order')!r}, 'a').write('{name} ')"])
+    (inside / "b.ipynb").write_text("")
+    for _ in range(2):
+        status, _, err = run(folder, inside, "-o", inside / "made", "--quiet")
+        assert status == 1
+        assert err == f"durable-nb run: {inside / 'b.ipynb'} is no valid notebook: it is empty\n"
+    assert (folder / "order").read_text() == "a c a c "
+    assert sorted(path.name for path in (inside / "made").iterdir()) == ["a.ipynb", "c.ipynb"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to catch")
+def test_a_signal_ends_a_folder(folder):
+    """The notebooks that follow do not run."""
+    (folder / "all").mkdir()
+    write(folder / "all" / "a.ipynb", ["import time\nopen('begun', 'w').close()\ntime.sleep(600)"])
+    write(folder / "all" / "b.ipynb", ["open('second', 'w').close()"])
+    process = start(folder, "all", "--quiet")
+    wait_until((folder / "all" / "begun").exists, "the first notebook")
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not (folder / "all" / "second").exists()
 
 
 def test_people_are_told_of_attempts(folder):
