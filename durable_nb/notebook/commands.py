@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 
-from durable_nb.errors import OptionError
+from durable_nb.errors import OptionError, StoreError
 from durable_nb.notebook.auto import steer
 from durable_nb.notebook.diff import diff
 from durable_nb.notebook.picturing import picture
 from durable_nb.notebook.report import StepReport, numbered, show, step_row
 from durable_nb.notebook.restore import restore
-from durable_nb.notebook.spans import moment
+from durable_nb.notebook.spans import moment, plural
 from durable_nb.notebook.status import StatusTable
 from durable_nb.notebook.why import why, why_unfinished, why_unrecorded
 from durable_nb.notebook.why_calls import call_names, why_called
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     "status", "why", "show", "diff", "rerun", "forget", "timeline", "graph", "restore", "auto", "execution",
+    "trust",
 )  # fmt: skip
 
 
@@ -64,6 +65,7 @@ class DurableMagics(Magics):
             "restore": self._restore,
             "auto": self._auto,
             "execution": self._execution,
+            "trust": self._trust,
         }
 
     @line_magic
@@ -83,6 +85,7 @@ class DurableMagics(Magics):
                                           both: --save FILE writes an .svg, .html or .png
             %durable restore              bind what the steps bound last, without running cells
             %durable execution [ID]       which execution goes on here; with ID, go on with that one, or begin it
+            %durable trust                load what was written with another key: only do so if you trust who wrote it
             %durable auto on|off          make every cell a step; --only-slow TIME records those that take longer
 
         NAME is a step's name, or the beginning of one; a step without a name is shown by the start of its code's
@@ -117,6 +120,20 @@ class DurableMagics(Magics):
         if words[1:]:
             self._extension.execution_id = words[1]
         self._extension.display.line(told(self._extension))
+
+    def _trust(self, notebook: Notebook, words: list[str]) -> None:
+        _alone(words)
+        ledger = notebook.session.ledger
+        try:
+            count = ledger.trust()
+        except StoreError as error:
+            raise UsageError(str(error)) from None
+        if not count:
+            self._extension.display.line(f"all of {ledger.path} was written with your key: there is nothing to trust")
+            return
+        what = f"{plural(count, 'row')} of {ledger.path} that another key had signed"
+        self._extension.display.line(f"trusted {what}: their pickles are loaded now, and can run any code")
+        self._extension.reopen()
 
     def _rerun(self, request: _Request) -> None:
         names = [request.name]

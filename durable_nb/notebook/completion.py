@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext
 
     from durable_nb.notebook.extension import DurableNB
+
+_NAMING: Final = frozenset({"why", "show", "diff", "rerun", "forget"})
+"""The commands that take the name of a step."""
 
 
 def matcher_for(extension: DurableNB) -> Callable[[CompletionContext], Any]:
@@ -54,6 +57,8 @@ def _arguments(extension: DurableNB, words: list[str]) -> Iterable[str]:
     if command == "diff" and given:
         rows = extension.notebook.checkpoints.steps().get(given[0], []) if extension.notebook is not None else []
         return [str(number) for number in numbered(rows) if str(number) not in given[1:]]
+    if command not in _NAMING:
+        return []
     return ["--from"] if command == "rerun" and given else _names(extension)
 
 

@@ -125,7 +125,7 @@ class DurableNB(Configurable):
         self.reuse = switched_on(os.environ, "DURABLE_NB_REUSE", default=self.reuse)
         self._open_store()
         self._register()
-        self.observe(self._reopen, names=["store", "notebook_file", "enabled", "execution_id", "reuse"])
+        self.observe(self.reopen, names=["store", "notebook_file", "enabled", "execution_id", "reuse"])
         self.observe(self._resize_snapshots, names=["snapshot_mb"])
         self.observe(self._turn_auto, names=["auto"])
         self.auto = switched_on(os.environ, "DURABLE_NB_AUTO", default=self.auto)
@@ -233,7 +233,8 @@ class DurableNB(Configurable):
             self.notebook.close()
             self.notebook = None
 
-    def _reopen(self, change: object) -> None:  # noqa: ARG002 - traitlets passes it
+    def reopen(self, change: object = None) -> None:  # noqa: ARG002 - traitlets passes it
+        """Open the store anew: another one, or what changed in it past this process."""
         self._close_store()
         self._open_store()
 

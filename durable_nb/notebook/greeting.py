@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from durable_nb.core.executions import last_completion
 from durable_nb.notebook.spans import moment
 from durable_nb.store.found import under_way
+from durable_nb.store.keys import key_path
 from durable_nb.store.summary import attempt_summary
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def greeting(session: Session, *, headless: bool) -> str:
     parts = [f"{count} {word}{'' if count == 1 else 's'}" for count, word in counts if count]
     interrupted = max(session.attempts.last(), key=lambda attempt: attempt.at, default=None)
     safe = " and ".join(parts)
+    if parts and session.ledger.foreign():
+        return (
+            f"{safe} checkpointed with another key than yours ({key_path()}), so they run again: "
+            "%durable trust if you trust who made them, or let DURABLE_NB_KEY_FILE name that key"
+        )
     if interrupted is not None:
         died = under_way(attempt_summary(interrupted), ended=True)
         return f"{died}{f'; {safe} checkpointed' if safe else ''}: run the cells to go on there"

@@ -275,6 +275,11 @@ class LedgerReader:
         """Return whether a row was written with this user's key, and not changed since."""
         return sign(self._key, self._store_bytes, sealed.row) == sealed.signature
 
+    def foreign(self) -> bool:
+        """Say whether the newest step was written with another key, or changed since."""
+        rows = self._rows(f"SELECT {FULL} FROM log WHERE kind IN ({_KINDS}) ORDER BY rowid DESC LIMIT 1")  # noqa: S608
+        return any(not self.trusted(unseal(row)) for row in rows)
+
     def _require(self, sealed: Sealed) -> None:
         if not self.trusted(sealed):
             what = f"row {sealed.row.id} of {self.path} was not written with this user's key"

@@ -139,7 +139,12 @@ def unloadable(_):
     return type("Never", (Exception,), {})
 
 
-@breaks(17, "store.reader:LedgerReader.trusted", *tests_of("kernel", DEATHS, "row_17_damaged_checkpoints[row]"))
+@breaks(
+    17,
+    "store.reader:LedgerReader.trusted",
+    *tests_of("kernel", DEATHS, "row_17_damaged_checkpoints[row]"),
+    *tests_of("kernel", "trust", "a_foreign_store_is_loaded_once_it_is_trusted"),
+)
 def signatures(_):
     """Rows are loaded whoever wrote them."""
     return lambda self, sealed: True

@@ -120,9 +120,7 @@ def test_nothing_of_a_foreign_store_is_bound_or_run(tmp_path):
         assert "%durable trust" in report.text
         assert shown(kernel.run("{'rows', 'times', 'Mark'} & globals().keys()", "asked")) == "set()"
         assert not (tmp_path / "mark").exists()
-        kernel.run("from durable_nb.core.session import active_session\nactive_session().ledger.trust()", "trust")
-        kernel.restart()
-        ready(kernel)
+        kernel.run("%durable trust", "trust")
         assert "restored 3 of 3 steps" in kernel.run("%durable restore", "again").text
         assert (tmp_path / "mark").exists()
 

@@ -28,6 +28,7 @@ def completions(shell, text, cursor=None):
         ("%%step load --ep", {"--ephemeral"}),
         ("%durable w", {"why"}),
         ("%durable why l", {"load"}),
+        ("%durable tr", {"trust"}),
     ],
 )
 def test_own_lines_are_completed(recorded, text, offered):
