@@ -6,15 +6,14 @@ A wheel cannot ship that file: IPython has no folder of parts for it, so that it
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from durable_nb.cli.command import CommandError
 from durable_nb.cli.tree import has, kind, leaves, put, take
+from durable_nb.store.replacing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,18 +155,8 @@ def _read(path: Path) -> Tree:
 
 def _write(path: Path, content: Tree) -> None:
     """Replace the file, and never leave half of one; a link stays one."""
-    target = path.resolve()
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o644
-        handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-            Path(draft).chmod(mode)
-            Path(draft).replace(target)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        path.resolve().parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise CommandError(f"{path} cannot be written ({error.strerror}); nothing was changed") from error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import warnings
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.cli.command import CommandError
+from durable_nb.store.replacing import replace_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from nbformat import NotebookNode
 
 _ELSEWHERE: Final = "name another notebook to write with -o"
@@ -71,8 +72,9 @@ def make_place(path: Path) -> None:
         what = "a folder" if path.is_dir() else "no file"
         raise CommandError(f"{path} is {what}: {_ELSEWHERE}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
+        folder = path.resolve().parent  # a link stays one
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise _unwritable(path, error) from error
@@ -86,34 +88,15 @@ def write_notebook(notebook: NotebookNode, path: Path) -> None:
     """
     import nbformat
 
+    text = nbformat.writes(notebook)
     try:
-        _replace(path, nbformat.writes(notebook))
+        replace_file(path, text if text.endswith("\n") else text + "\n")
     except OSError as error:
         raise _unwritable(path, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> CommandError:
     return CommandError(f"{path} cannot be written ({error.strerror or error}: {path.parent}): {_ELSEWHERE}")
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text if text.endswith("\n") else text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def seconds_taken(notebook: NotebookNode) -> dict[str, float]:

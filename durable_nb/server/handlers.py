@@ -33,14 +33,19 @@ def add_handlers(application: Any) -> None:
     )
 
 
-class NotebooksHandler(APIHandler):
-    """Lists the notebooks with something to go on with."""
+class _Serves:
+    """What the handlers begin with: who may ask, and what they answer from."""
 
     auth_resource = _RESOURCE
+    _served: Served
 
     def initialize(self, served: Served) -> None:
         """Take what the server serves."""
         self._served = served
+
+
+class NotebooksHandler(_Serves, APIHandler):
+    """Lists the notebooks with something to go on with."""
 
     @web.authenticated
     @authorized
@@ -52,14 +57,8 @@ class NotebooksHandler(APIHandler):
         await self.finish({"folder": folder, "notebooks": entries, "refused": listing.refused, "cut": listing.cut})
 
 
-class NotebookHandler(APIHandler):
+class NotebookHandler(_Serves, APIHandler):
     """Tells of the store of one notebook."""
-
-    auth_resource = _RESOURCE
-
-    def initialize(self, served: Served) -> None:
-        """Take what the server serves."""
-        self._served = served
 
     @web.authenticated
     @authorized
@@ -69,14 +68,8 @@ class NotebookHandler(APIHandler):
         await self.finish({**found.entry(self._served.root), "summary": found.summary})
 
 
-class PageHandler(JupyterHandler):
+class PageHandler(_Serves, JupyterHandler):
     """The page, for people."""
-
-    auth_resource = _RESOURCE
-
-    def initialize(self, served: Served) -> None:
-        """Take what the server serves."""
-        self._served = served
 
     @web.authenticated
     @authorized

@@ -6,19 +6,19 @@ import json
 import logging
 import os
 import socket
-import tempfile
 import threading
 import time
 import types
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from durable_nb.store.open_attempts import OpenAttempts
 from durable_nb.store.processes import start_of
 from durable_nb.store.records import AttemptRecord, StepRecord, label
+from durable_nb.store.replacing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from durable_nb.store.records import Record
 
@@ -180,7 +180,7 @@ class SummaryFile:
             text = json.dumps(content, indent=1)
         self._written = time.monotonic()
         try:
-            _replace(self._path, text)
+            replace_file(self._path, text, private=True)
         except OSError as error:
             _log.warning("the summary %s could not be written: %s", self._path, error)
 
@@ -226,14 +226,3 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
