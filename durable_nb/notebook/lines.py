@@ -31,31 +31,40 @@ _MARK_STYLE = "color: var(--jp-brand-color1, #4a8fd9); padding-right: .4em"
 
 
 class Line(Protocol):
-    """A line that was shown and can still change."""
+    """A line that is shown with its first update and can still change."""
 
     @property
     def live(self) -> bool:
         """Whether it changes in place; else each update adds a line."""
 
     def update(self, text: str, html: str | None = None) -> None:
-        """Show ``text`` (or ``html``, where there is a page) in its place; terminals add a line."""
+        """Show ``text`` (or ``html`` on a page; None is the text, muted) in its place; terminals add a line."""
 
 
-def say(shell: InteractiveShell, text: str, html: str | None = None, *, display_id: str | None = None) -> Line:
-    """Show a line of the extension's own; it is no part of what a step showed.
+def say(shell: InteractiveShell, text: str) -> Line:
+    """Show a line of the extension's own, and return it.
+
+    Args:
+        shell: the shell whose cell runs.
+        text: what to say; begins with ``↻``.
+    """
+    line = new_line(shell)
+    line.update(text)
+    return line
+
+
+def new_line(shell: InteractiveShell) -> Line:
+    """Return a line of the extension's own, to be shown; it is no part of what a step showed.
 
     In a front end it is a display, marked ``durable_nb`` in its metadata. A kernel that runs headless
     writes it to the real stderr of its process, or tells ``durable-nb run``; a terminal shows it on stderr.
 
     Args:
         shell: the shell whose cell runs.
-        text: what to say; begins with ``↻``.
-        html: richer form for front ends; by default the text, muted.
-        display_id: id to show it under; by default a new one.
     """
     if in_kernel(shell) and not is_headless(shell):
-        return _DisplayedLine(shell, text, html, display_id or uuid.uuid4().hex)
-    return _SentLine(shell, text) if in_kernel(shell) and listens(shell) else _PlainLine(text)
+        return _DisplayedLine(shell)
+    return _SentLine(shell) if in_kernel(shell) and listens(shell) else _PlainLine()
 
 
 def in_kernel(shell: InteractiveShell) -> bool:
@@ -114,28 +123,25 @@ def _request(shell: InteractiveShell) -> dict[str, Any]:
 class _DisplayedLine:
     live = True
 
-    def __init__(self, shell: InteractiveShell, text: str, html: str | None, display_id: str) -> None:
-        self._shell, self._id = shell, display_id
-        self._publish(text, html, update=False)
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell, self._id = shell, uuid.uuid4().hex
+        self._shown = False
 
     def update(self, text: str, html: str | None = None) -> None:
-        self._publish(text, html, update=True)
-
-    def _publish(self, text: str, html: str | None, *, update: bool) -> None:
+        shown, self._shown = self._shown, True  # before it is sent: interrupted there, it must not be shown twice
         self._shell.display_pub.publish(
             {"text/plain": text, "text/html": html or muted(text)},
             {OWN: True},
             transient={"display_id": self._id},
-            update=update,
+            update=shown,
         )
 
 
 class _PlainLine:
     live = False
 
-    def __init__(self, text: str) -> None:
+    def __init__(self) -> None:
         self._text = ""
-        self.update(text)
 
     def update(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 - no page here
         if text != self._text:
@@ -147,9 +153,9 @@ class _PlainLine:
 
 
 class _SentLine(_PlainLine):
-    def __init__(self, shell: InteractiveShell, text: str) -> None:
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__()
         self._shell = shell
-        super().__init__(text)
 
     def _write(self, text: str) -> None:
         send(self._shell, LineNews(line=text))

@@ -112,9 +112,8 @@ class LiveLine:
 
     live = True
 
-    def __init__(self, screen: Screen, text: str) -> None:
+    def __init__(self, screen: Screen) -> None:
         self._screen = screen
-        self.update(text)
 
     def update(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 - no page here
         """Show another text in its place."""

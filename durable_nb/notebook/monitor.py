@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from durable_nb.notebook.activity import Activity
 from durable_nb.notebook.body import transformed
 from durable_nb.notebook.failures import describe
-from durable_nb.notebook.lines import MARK, in_kernel, is_headless, muted, say
+from durable_nb.notebook.lines import MARK, in_kernel, is_headless, muted, new_line, say
 from durable_nb.notebook.live_line import LiveLine
 from durable_nb.notebook.loops import expected_calls
 from durable_nb.notebook.monitor_text import counted, final_text, progress_text, run_text, status_text
@@ -172,14 +172,11 @@ class Monitor:
         told = self._tell(picture)
         if self._line is None:
             self._panel = self._make_panel()
-            if self._panel is not None:
-                self._panel.update(picture, counting=self._counting)
-            first = text if picture.rows or not told else ""
-            self._line, self._saved_at, self._said = self._begin(first), picture.at, text
-            return
         if self._panel is not None:
             self._panel.update(picture, counting=self._counting)
-        if self._line.live:
+        if self._line is None:
+            self._begin(text if picture.rows or not told else "", picture.at)
+        elif self._line.live:
             self._update(text, picture.at)
         else:
             self._log(picture, told=told)
@@ -218,11 +215,13 @@ class Monitor:
             self._saved_at = picture.at
             self._line.update(f"{MARK} {text}")
 
-    def _begin(self, text: str) -> Line:
+    def _begin(self, text: str, at: float) -> None:
+        """Show the line for the first time; it is known before that, to be concluded after an interrupt just then."""
         stage = self._stage
-        if stage.screen.open_now and not in_kernel(stage.shell):
-            return LiveLine(stage.screen, text)
-        return say(stage.shell, text, self._html(text))
+        in_terminal = stage.screen.open_now and not in_kernel(stage.shell)
+        self._saved_at, self._said = at, text
+        self._line = LiveLine(stage.screen) if in_terminal else new_line(stage.shell)
+        self._line.update(text, self._html(text))
 
     def _html(self, text: str) -> str | None:
         """Return the text inside of the place where the panel appears; what a page without it shows."""

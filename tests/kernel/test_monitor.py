@@ -149,6 +149,27 @@ def test_other_ends(kernel, how):
     assert_only_text(result)
 
 
+INTERRUPTED_AS_IT_IS_SHOWN = """
+import signal
+kind = type(get_ipython().display_pub)
+publish = kind.publish
+def publish_and_interrupt(self, *given, **named):
+    kind.publish = publish
+    self.publish(*given, **named)
+    signal.raise_signal(signal.SIGINT)
+kind.publish = publish_and_interrupt
+"""
+
+
+def test_an_interrupt_as_the_first_line_is_shown(kernel):
+    """At the instant at which it was sent: it is the last line as well, and says how the step ended."""
+    kernel.run(INTERRUPTED_AS_IT_IS_SHOWN, "patch")
+    result = kernel.run("%%step bad --max-attempts 2 --interval-seconds 60\nraise ValueError('no')", "bad")
+    assert result.error_name == "KeyboardInterrupt"
+    assert result.own_lines == ["↻ bad: interrupted after attempt 1 of 2 (ValueError)"]
+    assert_only_text(result)
+
+
 def test_killed_in_a_backoff(kernel):
     """What a saved notebook holds then is text: which attempt failed, and with what."""
     result = kernel.run_until(
