@@ -126,6 +126,20 @@ def test_only_slow_cells_are_recorded(tmp_path, kernel):
     assert len(again[1].own_lines) == 1
 
 
+def test_a_quick_cell_that_fails_is_noted_as_failed(tmp_path, kernel):
+    """A cell that was asked to call again and failed half-way still makes the other call, and replays no older one."""
+    cell = "one = call(1)\nif os.path.exists('fails'):\n    raise OSError('failed')\none, call(2)"
+    run(kernel, ["import os", "@step\ndef call(n):\n    return tally.nth(n)"])
+    kernel.run("%durable auto on --only-slow 5s", "slow")
+    assert shown(kernel.run(cell, "asked")) == "(1, 1)"
+    (tmp_path / "fails").touch()
+    assert kernel.run(f"%%step --rerun\n{cell}", "asked").error_name == "OSError"
+    assert kernel.run(cell, "asked").error_name == "OSError"
+    (tmp_path / "fails").unlink()
+    assert shown(kernel.run(cell, "asked")) == "(2, 2)"
+    assert shown(kernel.run(cell, "asked")) == "(2, 2)"  # that one completed, so its calls replay
+
+
 INTRICATE = "[[n, {n: [n]}] for n in range(2000)]"
 
 
