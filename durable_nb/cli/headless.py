@@ -141,16 +141,20 @@ async def _run_cells(client: RunClient, task: Task, progress: Progress, stop: St
 
 
 async def _run_each(client: RunClient, task: Task, progress: Progress, stop: Stop) -> int:
+    loop = asyncio.get_running_loop()
     for number, cell in enumerate(task.notebook.cells):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         if stop.number:
             return SIGNALLED + stop.number
+        began = loop.time()
         progress.cell_started(number, cell)
         try:
             await client.async_execute_cell(cell, number, execution_count=client.code_cells_executed + 1)
         except CellExecutionError as error:
-            progress.cell_failed(number, str(error.ename), str(error.evalue))
+            late = task.timeout_seconds is not None and loop.time() - began >= task.timeout_seconds
+            took = f"it took longer than --timeout-seconds {task.timeout_seconds}" if late else ""
+            progress.cell_failed(number, str(error.ename), str(error.evalue) or took)
             return SIGNALLED + stop.number if stop.number else CELL_FAILED
         progress.cell_ended(number)
         write_notebook(task.notebook, task.target)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NAMING: Final = frozenset({"why", "show", "diff", "rerun", "forget"})
 """The commands that take the name of a step."""
+_WORDS: Final = {"auto": ("on", "off"), "timeline": (SAVE,), "graph": (SAVE,)}
+"""What others take."""
 
 
 def matcher_for(extension: DurableNB) -> Callable[[CompletionContext], Any]:
@@ -50,15 +52,13 @@ def _offers(extension: DurableNB, line: str, *, first: bool) -> Iterable[str]:
 
 
 def _arguments(extension: DurableNB, words: list[str]) -> Iterable[str]:
-    """Return what may follow a command: names of steps; then numbers of checkpoints, or a flag; of pictures theirs."""
+    """Return what may follow a command: names of steps, then numbers of checkpoints or a flag; or its own words."""
     command, given = words[1], words[2:-1]
-    if command in ("timeline", "graph"):
-        return [] if given else [SAVE]
     if command == "diff" and given:
         rows = extension.notebook.checkpoints.steps().get(given[0], []) if extension.notebook is not None else []
         return [str(number) for number in numbered(rows) if str(number) not in given[1:]]
     if command not in _NAMING:
-        return []
+        return () if given else _WORDS.get(command, ())
     return ["--from"] if command == "rerun" and given else _names(extension)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import pickle
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from durable_nb.errors import StoreError
 from durable_nb.store import codec
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
     from durable_nb.store.records import Record
 
+_SIGN: Final = (
+    "UPDATE log SET body = signed.body FROM "
+    "(SELECT unnest(?::BIGINT[]) AS number, unnest(?::BLOB[]) AS body) AS signed WHERE log.rowid = signed.number"
+)
 __all__ = ["Answer", "Later", "Ledger", "StoreDetached", "StoredStep"]
 
 
@@ -259,11 +263,10 @@ class Ledger(LedgerReader):
         sealed = self._rows(f"SELECT rowid, {FULL} FROM log ORDER BY rowid")  # noqa: S608
         foreign = [(row[0], unseal(row[1:])) for row in sealed]
         foreign = [(number, each) for number, each in foreign if not self.trusted(each)]
+        bodies = [sign(self._key, self._store_bytes, each.row) + each.row.body for _, each in foreign]
         with self._connection.cursor() as cursor, told(self.path, f"{self.path} cannot be signed anew"):
             cursor.begin()
-            for number, each in foreign:
-                body = sign(self._key, self._store_bytes, each.row) + each.row.body
-                cursor.execute("UPDATE log SET body = ? WHERE rowid = ?", (body, number))
+            cursor.execute(_SIGN, [[number for number, _ in foreign], bodies])
             cursor.commit()
         return len(foreign)
 

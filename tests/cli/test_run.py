@@ -222,6 +222,14 @@ def test_a_failed_cell_ends_it_and_is_tried_again(folder):
     assert told(folder) == ["begin 0", "end 0"]
 
 
+def test_a_cell_that_takes_too_long_is_told(folder):
+    """The interrupted cell's line names the bound."""
+    write(folder / "slow.ipynb", ["import time\ntime.sleep(600)"])
+    status, _, err = run(folder, "slow.ipynb", "--timeout-seconds", "1")
+    assert status == 1
+    assert err.endswith(": KeyboardInterrupt: it took longer than --timeout-seconds 1\n")
+
+
 def test_parameters(folder):
     """As papermill has them: after the defaults, by type, and another set is another execution."""
     show = "day, count, rate, on, text"

@@ -29,6 +29,7 @@ def completions(shell, text, cursor=None):
         ("%durable w", {"why"}),
         ("%durable why l", {"load"}),
         ("%durable tr", {"trust"}),
+        ("%durable auto o", {"on", "off"}),
     ],
 )
 def test_own_lines_are_completed(recorded, text, offered):
