@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.values.arrays import extent, is_array
 from durable_nb.values.fingerprint import graph_of, hidden_graph
+from durable_nb.values.graph import counts
 from durable_nb.values.pickling import encode
 from durable_nb.values.tree import quoted_paths
 
@@ -49,7 +50,13 @@ def _words(text: str) -> list[str]:
 
 
 def encode_connected(
-    value: object, made: Mapping[str, object], inputs: Graph, namespace: dict[str, Any] | None, label: str = ""
+    value: object,
+    made: Mapping[str, object],
+    inputs: Graph,
+    namespace: dict[str, Any] | None,
+    *,
+    label: str = "",
+    unread: Mapping[str, object] | None = None,
 ) -> Encoded:
     """Encode what a step made; parts of it that belong to an input are referred to rather than copied.
 
@@ -59,22 +66,37 @@ def encode_connected(
         inputs: the graph of what went in.
         namespace: the notebook's globals.
         label: how errors call the value.
+        unread: variables that were no inputs; where the outputs hold one all the same, as by way of what a library
+            remembers, it is referred to, and is among the ``roots`` of what is returned.
 
     Raises:
         EncodeError: something in it cannot be saved.
         Unrecordable: it is connected to an input, or within itself, in a way that a replay would lose.
     """
-    if not inputs.holds_objects() and "torch" not in sys.modules:
+    if not inputs.holds_objects() and not unread and "torch" not in sys.modules:
         return encode(value, namespace=namespace, label=label)  # there is nothing that it could be a part of
     outputs = graph_of(made, namespace)
     _refuse_shared_tensors(inputs, outputs)
-    aliases = _addressable(inputs.shared_with(outputs)) | _views(inputs.views_in(outputs))
+    held = _held(outputs, unread or {}, namespace)
+    aliases = _addressable(held.shared_with(outputs)) if held.walks else {}
+    aliases |= _addressable(inputs.shared_with(outputs)) | _views(inputs.views_in(outputs))
     _refuse_hidden(inputs, outputs, aliases, namespace)
     encoded = encode(value, namespace=namespace, aliases=aliases, alive=_alive(aliases, outputs), label=label)
     for name, walk in outputs.walks.items():
         if walk.blocked is not None and inputs.holds_objects():
             raise Unrecordable(f"{name} holds a {walk.blocked[1].type_name}, which may be connected to an input unseen")
     return encoded
+
+
+def _held(outputs: Graph, variables: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
+    """Return the graph of those variables whose very objects the outputs hold."""
+    walks = outputs.walks.values()
+    held = {
+        name: value
+        for name, value in variables.items()
+        if any(id(value) in walk.ids and counts(walk, value) for walk in walks)
+    }
+    return graph_of(held, namespace)
 
 
 def _refuse_hidden(

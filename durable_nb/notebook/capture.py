@@ -39,6 +39,7 @@ class Capture:
         self._outcome = outcome
         self._namespace = step.notebook.namespace
         self._modules: frozenset[str] = frozenset()
+        self._held: frozenset[str] = frozenset()
 
     def record(self) -> StepRecord:
         """Return the row.
@@ -84,8 +85,7 @@ class Capture:
         extra |= {key: value for key, value in (("unsaved", unsaved), ("left_out", left_out)) if value}
         if step.compared_with:
             extra["compared_with"] = step.compared_with
-        if kept:
-            extra["kept"] = {name: digest.hex() for name, digest in self._digests(kept).items()}
+        extra |= self._unread(kept)
         conditions = Conditions(step.watch, step.surroundings, step.replayed_rows)
         drawn = advanced.keys() - step.seeds_first()
         extra |= conditions.extra(drawn=drawn, seeded=step.session.seeded)
@@ -132,22 +132,32 @@ class Capture:
         bound = changes.bound | {name for name in may_bind - untouched if name in namespace.names}
         return frozenset(untouched), set(bound), changes.deleted
 
-    def _digests(self, names: frozenset[str]) -> dict[str, bytes]:
+    def _unread(self, kept: frozenset[str]) -> dict[str, dict[str, str]]:
+        """Return the digests of variables that are no inputs but count all the same: those kept, and those held."""
+        found = {}
+        if kept:
+            found["kept"] = self._digests(kept, "it may bind {} but left it")
+        if self._held:
+            found["held"] = self._digests(self._held, "what it made holds {}")
+        return found
+
+    def _digests(self, names: frozenset[str], because: str) -> dict[str, str]:
         found = fingerprint_roots(self._namespace.pick(names), namespace=self._namespace.names)
         for name, opaque in found.opaque.items():
-            raise Unrecordable(f"it may bind {name} but left it, and {opaque.path} ({opaque.type}) cannot be compared")
-        return {name: found.each[name] for name in names}
+            raise Unrecordable(f"{because.format(name)}, and {opaque.path} ({opaque.type}) cannot be compared")
+        return {name: found.each[name].hex() for name in names}
 
     # -- encode
 
     def _encode(self, state: dict[str, Any], mutations: Mutations) -> tuple[Payload, dict[str, str]]:
         """Return the payload, and which outputs are not in it because they cannot be saved."""
         ledger, graph = self._step.session.ledger, self._step.inputs.fingerprints.graph
+        unread = self._step.before.held_beside(self._step.inputs.values)
 
         def encode(state: Mapping[str, Any]) -> Encoded:
             made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
             made |= values_of(state.get("modules", {}))
-            return encode_connected(state, made, graph, self._namespace.names)
+            return encode_connected(state, made, graph, self._namespace.names, unread=unread)
 
         try:
             part = encode_part(state, encode)
@@ -157,6 +167,7 @@ class Capture:
         if RESULT in state["names"] and "result" not in state:
             part.unsaved.pop(RESULT, None)  # `_ = cursor.execute(…)`: what is bound to be thrown away is not missed
         self._modules = frozenset(encoded.modules)
+        self._held = encoded.roots & unread.keys()
         self._step.saved_bytes = len(encoded.stream) + sum(each.nbytes for each in encoded.buffers)
         return Payload(encoded.stream, tuple(ledger.put_buffer(each) for each in encoded.buffers)), part.unsaved
 

@@ -41,7 +41,7 @@ from durable_nb.notebook.quick import Worth, untouched, worth
 from durable_nb.notebook.running import Depended
 from durable_nb.notebook.seeding import seeded_first
 from durable_nb.notebook.shell_state import ShellState
-from durable_nb.notebook.verify import why_stale
+from durable_nb.notebook.verify import held_names, why_stale
 from durable_nb.store.records import LABEL_LENGTH, CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
@@ -134,8 +134,8 @@ class CellStep(CellRun):
         assert payload is not None  # noqa: S101 - a success has a payload
         try:
             buffers = [ledger.get_buffer(each) for each in payload.buffers]
-            roots = self.inputs.values.__getitem__
-            state: dict[str, Any] = decode(payload.stream, buffers, namespace=names, roots=roots)
+            live = {**self.notebook.namespace.pick(held_names(checkpoint)), **self.inputs.values}
+            state: dict[str, Any] = decode(payload.stream, buffers, namespace=names, roots=live.__getitem__)
             self.session.written.put_back(checkpoint)
         except (DecodeError, CheckpointUntrusted, OSError) as error:
             self.reason = f"its checkpoint cannot be loaded: {error}"

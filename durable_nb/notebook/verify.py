@@ -10,6 +10,8 @@ from durable_nb.notebook.partial import why_incomplete
 from durable_nb.values.fingerprint import fingerprint_roots
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from durable_nb.notebook.cell_step import CellStep
     from durable_nb.notebook.namespace import Namespace
     from durable_nb.store.records import StepRecord
@@ -46,15 +48,19 @@ def _kept_names(record: StepRecord, step: CellStep) -> str | None:
     return found.line if found is not None else None
 
 
+def held_names(record: StepRecord) -> Mapping[str, str]:
+    """Return the variables that a step did not read but that what it made holds, with the digest of each."""
+    found: dict[str, str] = (record.extra or {}).get("held", {})
+    return found
+
+
 def changed_kept_name(record: StepRecord, namespace: Namespace) -> ConditionChange | None:
-    """Check names that the cell may bind but left as they were: their value then is part of what it depends on."""
+    """Check variables that are no inputs of a cell, but whose values are part of what it depends on all the same."""
     kept: dict[str, str] = (record.extra or {}).get("kept", {})
-    if not kept:
-        return None
-    found = fingerprint_roots(namespace.pick(kept), namespace=namespace.names)
-    for name, digest in kept.items():
-        now = found.each.get(name)
-        if now is None or name in found.opaque or now.hex() != digest:
-            line = f"{name}, which it may bind but left as it was, is another value now"
-            return ConditionChange("kept name", name, line)
+    for digests, role in ((kept, "it may bind but left as it was"), (held_names(record), "what it made holds")):
+        found = fingerprint_roots(namespace.pick(digests), namespace=namespace.names) if digests else None
+        for name, digest in digests.items():
+            now = found.each.get(name) if found is not None else None
+            if now is None or now.hex() != digest:
+                return ConditionChange("kept name", name, f"{name}, which {role}, is another value now")
     return None

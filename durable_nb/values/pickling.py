@@ -49,11 +49,13 @@ class Encoded:
             objects, not copies. Write them out before user code runs again.
         modules: top-level name and version ("" where unknown) of each module the stream refers to,
             the standard library's left out.
+        roots: the names that it refers to live objects below.
     """
 
     stream: bytes
     buffers: tuple[memoryview, ...]
     modules: Mapping[str, str]
+    roots: frozenset[str] = frozenset()
 
 
 def encode(
@@ -146,7 +148,8 @@ def _encode(value: object, namespace: dict[str, Any] | None, aliased: Aliased) -
         file.write(live_only.prefix())
         Pickler(file, namespace, live_only.memo()).dump(trailer)
     file.write(_LENGTH.pack(file.tell() - start))
-    return Encoded(file.getvalue(), beside.regions, versions(pickler.needs))
+    roots = frozenset(name for name, _ in aliased.addresses)
+    return Encoded(file.getvalue(), beside.regions, versions(pickler.needs), roots)
 
 
 def _dump(

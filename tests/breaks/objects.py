@@ -114,6 +114,24 @@ def addresses(_):
     return lambda self, other: {}
 
 
+@breaks(3, "core.recording:_held", *tests_of("kernel", MUTATION, "row_3_aliases_by_way_of_a_library[by_library]"))
+def unread_variables(_):
+    """A variable that a library hands to a step which does not read it is copied."""
+    from durable_nb.values.graph import Graph
+
+    return lambda outputs, variables, namespace: Graph({})
+
+
+@breaks(
+    3,
+    "notebook.verify:held_names",
+    *tests_of("kernel", MUTATION, "row_3_aliases_by_way_of_a_library[by_library_changed]"),
+)
+def unread_variables_checked(_):
+    """The value of such a variable is no part of what the step depends on."""
+    return lambda record: {}
+
+
 @breaks(3, "core.recording:_addressable", *tests_of("kernel", MUTATION, "row_3_aliases_across_steps[not_addressable]"))
 def without_address(_):
     """What an output shares with an input where no path leads to is copied."""
@@ -224,7 +242,7 @@ def returned_argument(encode_connected):
 
         if "result" in value:
             value = {**value, "result": copy.deepcopy(value["result"])}
-        return encode_connected(value, made, inputs, namespace, label)
+        return encode_connected(value, made, inputs, namespace, label=label)
 
     return copied
 

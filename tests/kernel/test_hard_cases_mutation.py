@@ -53,6 +53,20 @@ CHANGED = {
     "event": ("import threading\nx = threading.Event()", "x.set()", "x.is_set()"),
 }
 
+# A cell that is no step registers a variable with a library, and a step that does not read it gets it from there.
+COLOURS_CHANGED = """
+        import matplotlib as mpl
+        from matplotlib.colors import LinearSegmentedColormap
+        # %%
+        changing = {{each: [(0.0, 0.0, 0.0), (1.0, 1.0, {0})] for each in ('red', 'green', 'blue')}}
+        mpl.colormaps.register(LinearSegmentedColormap('changing', changing), force=True)
+        # %%
+        %%step by_library_changed
+        taken = mpl.colormaps['changing']
+        # %%
+        taken._segmentdata is changing
+        """
+
 
 DRAWN = {"generator", "random", "iterator"}  # looking at them changes them
 
@@ -225,6 +239,33 @@ CASES = {
         """,
         "[[1.0, 1.0], [2.0, 2.0]] [{'n': 10}, {'n': 2}] [0.0, 1.0, -1.0, 3.0, 4.0, 5.0] True True True True",
         replays=("across", "trained"),
+    ),
+    "by_library": Case(
+        """
+        import matplotlib as mpl
+        from matplotlib.colors import LinearSegmentedColormap
+        # %%
+        %%step colours
+        colours = {each: [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0)] for each in ('red', 'green', 'blue')}
+        # %%
+        mpl.colormaps.register(LinearSegmentedColormap('own', colours), force=True)
+        # %%
+        %%step by_library
+        chosen = mpl.colormaps['own']
+        # %%
+        %%step by_library_beside
+        both = [chosen, mpl.colormaps['own']]
+        # %%
+        chosen._segmentdata is both[1]._segmentdata is colours
+        """,
+        "True",
+        replays=("colours", "by_library", "by_library_beside"),
+    ),
+    "by_library_changed": Case(
+        COLOURS_CHANGED.format("0.25"),
+        "True",
+        before=COLOURS_CHANGED.format("0.5"),
+        runs={"by_library_changed": "changing, which what it made holds, is another value now"},
     ),
     "not_addressable": Case(
         """
@@ -408,6 +449,12 @@ def test_row_2_equal_objects(stories, name):
 @pytest.mark.parametrize("name", ["across", "views", "not_addressable"])
 def test_row_3_aliases_across_steps(stories, name):
     """Row 3: ``Adam(model.parameters())``, ``row = rows[0]`` and views of arrays stay what they were across steps."""
+    holds(CASES[name], stories[name])
+
+
+@pytest.mark.parametrize("name", ["by_library", "by_library_changed"])
+def test_row_3_aliases_by_way_of_a_library(stories, name):
+    """Row 3: a variable that a library hands to a step which does not read it is that object; its value counts."""
     holds(CASES[name], stories[name])
 
 

@@ -81,3 +81,39 @@ def test_pick_leaves_out_what_is_unbound(bare):
     """Only names that are bound are picked, in order."""
     bare.run_cell("b, a = 1, 2")
     assert list(Namespace(bare).pick({"b", "a", "missing", "In"}).items()) == [("a", 2), ("b", 1)]
+
+
+class TestHeldBeside:
+    """Variables that something besides variables refers to: they may be in what a step made without reading them."""
+
+    def test_it_is_told_by_references(self, bare):
+        """A container, a library or another variable's object that refers to one shows it; its own names do not."""
+        own = {"alone": [1], "twice": [2], "again": None, "held": [3], "read": [4], "holder": []}
+        own["again"] = own["twice"]
+        own["holder"] += [own["held"], own["read"]]
+        bare.push(own)
+        del own
+        before = Namespace(bare).snapshot()
+        assert before.held_beside({"read": None}).keys() == {"held"}
+
+    def test_one_that_changed_hands_is_found(self, bare):
+        """What a library gave away and a new name took has as many references as before, and is found."""
+        library = [[1]]
+        bare.push({"queued": library[0]})
+        before = Namespace(bare).snapshot()
+        bare.push({"taken": library.pop()})
+        assert before.held_beside({}).keys() == {"queued"}
+
+    def test_one_of_which_a_variable_let_go_is_found(self, bare):
+        """A name that is bound to something else does not hide that another object has come to refer to a variable."""
+        bare.run_cell("kept = [1]\nalias = kept")
+        before = Namespace(bare).snapshot()
+        bare.run_cell("alias = None\nimport math\nmath.pi_of_test = kept")
+        assert "kept" in before.held_beside({})
+        bare.run_cell("del math.pi_of_test")
+
+    def test_atoms_and_definitions_of_modules_are_none(self, bare):
+        """Numbers, modules and what these define are no objects of the notebook."""
+        bare.run_cell("import math, textwrap\nfrom math import sqrt\nfrom textwrap import dedent, TextWrapper\nn = 1")
+        bare.run_cell("class Own: pass\nown = [Own]")
+        assert Namespace(bare).snapshot().held_beside({}).keys() == {"Own"}
