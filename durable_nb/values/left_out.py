@@ -64,6 +64,16 @@ def may_ignore_attributes(kind: type) -> bool:
     return all(base is object or class_dict(base).keys().isdisjoint(_DECIDE) for base in mro)
 
 
+def may_answer_for_itself(kind: type) -> bool:
+    """Say whether instances are asked for ``__setstate__``, which they do not have, by their own ``__getattr__``.
+
+    An empty instance that is being loaded has no answer: ``return getattr(self._wrapped, name)`` recurses for ever.
+    """
+    names = set[str]().union(*(class_dict(base) for base in type.__dict__["__mro__"].__get__(kind)[:-1]))
+    own = names.isdisjoint({"__setstate__", "__reduce__", "__reduce_ex__"})
+    return "__getattr__" in names and own and kind not in copyreg.dispatch_table
+
+
 def left_out(obj: object, own: frozenset[str]) -> dict[str, Any]:
     """Return the public attributes of an object that nobody would find in its pickle.
 

@@ -70,6 +70,14 @@ def set_whole_state(target: Any, state: dict[str, Any]) -> None:
     target.__dict__.update((name, value) for name, value in saved.items() if name not in target.__dict__)
 
 
+def set_state(target: Any, state: dict[str, Any] | tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+    """Do what pickle does for an object without ``__setstate__``, without asking the empty object for one."""
+    attributes, slots = state if isinstance(state, tuple) else (state, {})
+    if attributes:
+        target.__dict__.update(attributes)
+    set_attributes(target, slots)
+
+
 def make_lru_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
     """Wrap a function in an ``lru_cache``; what it had cached is computed again when asked for."""
     return functools.lru_cache(maxsize, typed)(func)

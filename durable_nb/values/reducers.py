@@ -27,7 +27,7 @@ from durable_nb.values.array_reducers import reduce_array, reduce_pandas_owner
 from durable_nb.values.closed_files import closed_file
 from durable_nb.values.counters import counted
 from durable_nb.values.hooks import save_hook
-from durable_nb.values.left_out import left_out, may_ignore_attributes, own_names
+from durable_nb.values.left_out import left_out, may_answer_for_itself, may_ignore_attributes, own_names
 from durable_nb.values.process_streams import process_stream
 
 if TYPE_CHECKING:
@@ -369,7 +369,9 @@ def choose(kind: type) -> Any:
     names = (_BY_NAME.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
     reducer, own = next(filter(None, names), None), own_names(kind)
     if may_ignore_attributes(kind):
-        reducer = _with_attributes(reducer)
+        reducer = _with_setter(reducer, rebuild.set_whole_state, dict)
+    elif may_answer_for_itself(kind):
+        reducer = _with_setter(reducer, rebuild.set_state, (dict, tuple))
     return reducer if own is None else _complete(reducer, own)
 
 
@@ -382,12 +384,12 @@ def _complete(reducer: Any, own: frozenset[str]) -> Callable[[PicklerState, Any]
     return reduce
 
 
-def _with_attributes(reducer: Any) -> Callable[[PicklerState, Any], Any]:
+def _with_setter(reducer: Any, setter: Any, states: Any) -> Callable[[PicklerState, Any], Any]:
     def reduce(pickler: PicklerState, obj: Any) -> Any:
         reduced = NotImplemented if reducer is None else reducer(pickler, obj)
         if reduced is not NotImplemented:
             return reduced
         made = obj.__reduce_ex__(5)
-        return (*made, rebuild.set_whole_state) if type(made[2]) is dict else NotImplemented
+        return (*made, setter) if isinstance(made[2], states) else NotImplemented
 
     return reduce

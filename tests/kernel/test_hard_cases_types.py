@@ -18,6 +18,17 @@ from sklearn.linear_model import LinearRegression
 
 # name -> how it is made, and what is asked of it afterwards
 VALUES = {
+    "asking": (
+        """
+        class Asking:
+            def __init__(self, asked):
+                self.asked = asked
+            def __getattr__(self, name):
+                return getattr(self.asked, name)
+        v_asking = Asking([1])
+        """,
+        "v_asking.count(1)",
+    ),
     "readonly": (
         """
         v_readonly = np.arange(3)

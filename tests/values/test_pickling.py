@@ -624,6 +624,38 @@ def test_harmless_things_are_kept():
     assert again([].append).__name__ == "append"
 
 
+class Asking:
+    """Hands on what it is asked for, which it cannot before it has its attributes."""
+
+    def __init__(self, **attributes):
+        for name, value in attributes.items():
+            setattr(self, name, value)
+
+    def __getattr__(self, name):
+        return getattr(self.wrapped, name)
+
+
+class Slotted(Asking):
+    __slots__ = ("extra",)
+
+
+class Answering(Asking):
+    """Has an answer to everything."""
+
+    def __getattr__(self, name):
+        return self.__dict__.__setitem__ if name == "__setstate__" else name
+
+
+@pytest.mark.parametrize("kind", [Asking, Slotted, Answering])
+def test_empty_instances_are_not_asked_for_what_they_do_not_have(kind):
+    """A class whose ``__getattr__`` hands everything on is loaded, with cycles and slots; pickle recurses for ever."""
+    value = kind(wrapped=[1])
+    value.extra = [value]
+    made = again({"value": value})["value"]
+    assert type(made) is kind and made.wrapped == [1] and made.extra[0] is made
+    assert vars(made).keys() == vars(value).keys()
+
+
 def test_views_stay_connected():
     """Dict views, mapping proxies and whole memoryviews look at the restored object."""
     d, o, b = {"a": 1}, OrderedDict(x=1), bytearray(b"abc")
