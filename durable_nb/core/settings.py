@@ -26,6 +26,7 @@ _FOLDER = "/"
 """Stands for the current folder among names of variables: none can have that name."""
 _BACKEND = frozenset({"backend", "backend_fallback"})
 """What matplotlib finds out about the process it runs in: carried to another process only where code chose it."""
+_STEPS = "_interpolation_steps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +227,16 @@ def _put_matplotlib(changes: Mapping[str, Any]) -> None:
     sys.modules["matplotlib"].rcParams.update(options)
 
 
+def _unit_rectangle() -> dict[str, Any]:
+    """Return what ``bar`` and ``axvspan`` set on the rectangle that all of matplotlib shares."""
+    made = getattr(sys.modules["matplotlib.path"].Path, "_unit_rectangle", None)  # the public way would make it
+    return {} if made is None else {_STEPS: getattr(made, _STEPS)}
+
+
+def _put_unit_rectangle(changes: Mapping[str, Any]) -> None:
+    setattr(sys.modules["matplotlib.path"].Path.unit_rectangle(), _STEPS, changes[_STEPS])
+
+
 def _numpy() -> dict[str, Any]:
     numpy = sys.modules["numpy"]
     options = {f"print {key}": value for key, value in numpy.get_printoptions().items()}
@@ -291,6 +302,7 @@ ALL = (
     Setting("locale", "locale", _locale, _put_locale),
     Setting("decimal context", "decimal", _decimal, _put_decimal),
     Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
+    Setting("unit rectangle", "matplotlib.path", _unit_rectangle, _put_unit_rectangle),
     Setting("numpy options", "numpy", _numpy, _put_numpy),
     Setting("pandas options", "pandas", _pandas, _put_pandas),
     Setting("sklearn options", "sklearn", _sklearn, _put_sklearn),

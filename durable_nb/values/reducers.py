@@ -26,6 +26,7 @@ from durable_nb.values import rebuild
 from durable_nb.values.array_reducers import reduce_array, reduce_pandas_owner
 from durable_nb.values.closed_files import closed_file
 from durable_nb.values.counters import counted
+from durable_nb.values.figure_reducers import reduce_path
 from durable_nb.values.hooks import save_hook
 from durable_nb.values.left_out import left_out, may_answer_for_itself, may_ignore_attributes, own_names
 from durable_nb.values.process_streams import process_stream
@@ -334,6 +335,7 @@ _BY_NAME: Mapping[str, Any] = {
     "builtins.dict": reduce_own_dict,
     "numpy.ndarray": reduce_array,
     "numpy.random.mtrand.RandomState": reduce_stream,
+    "matplotlib.path.Path": reduce_path,
     "pandas.core.internals.managers.BaseBlockManager": reduce_pandas_owner,
     "pandas.core.indexes.base.Index": reduce_pandas_owner,
     "pandas.Index": reduce_pandas_owner,

@@ -15,6 +15,7 @@ SETTINGS = {
     "sys.path": ROW_16,
     "warning filters": ROW_16,
     "matplotlib options": ROW_16,
+    "unit rectangle": tests_of("kernel", "hard_cases_changes", "row_16_process_state[unit_rectangle]"),
     "numpy options": ROW_16,
     "pandas options": ROW_16,
     "recursion limit": tests_of("kernel", "process", "what_a_step_set_is_set_again[recursion-5000]"),
@@ -35,6 +36,16 @@ def _not_put(setting):
 for _setting, _tests in SETTINGS.items():
     _name = f"setting_{_setting.replace(' ', '_').replace('.', '_')}"
     breaks(16, "core.settings:ALL", *_tests, name=_name)(_not_put(_setting))
+
+
+@breaks(
+    16,
+    "values.figure_reducers:class_dict",
+    *tests_of("kernel", "hard_cases_changes", "row_16_process_state[unit_rectangle]"),
+)
+def unit_rectangle(_):
+    """What matplotlib's own rectangle is in is restored with a copy of it."""
+    return lambda kind: {}
 
 
 @breaks(

@@ -346,6 +346,22 @@ CASES = {
         "",
         replays=("process",),
     ),
+    "unit_rectangle": Case(
+        """
+        from matplotlib.figure import Figure
+        from matplotlib.path import Path
+        # %%
+        %%step squares
+        squares = Figure().subplots().plot([1, 2], 's')
+        # %%
+        %%step bars
+        bars = len(Figure().subplots().bar([1], [2]))
+        # %%
+        squares[0]._marker.get_path() is Path.unit_rectangle(), Path.unit_rectangle()._interpolation_steps
+        """,
+        "(True, 100)",
+        replays=("squares", "bars"),
+    ),
     "environ": Case(
         """
         os.environ['EN_RATE'] = '3'
@@ -496,7 +512,7 @@ def test_row_10_one_cell_run_twice(tmp_path):
     assert hits(tmp_path) == {"once_more": 2}
 
 
-@pytest.mark.parametrize("name", ["process", "environ", "attribute", "options", "loggers"])
+@pytest.mark.parametrize("name", ["process", "unit_rectangle", "environ", "attribute", "options", "loggers"])
 def test_row_16_process_state(stories, name):
     """Row 16: what a step changed in its process is changed again; variables and options are inputs."""
     holds(CASES[name], stories[name])
