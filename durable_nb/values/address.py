@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from durable_nb.values.views import view_of, view_of_elements
+from durable_nb.values.views import view_of, view_of_elements, view_of_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-Step = tuple[Literal["item", "attr", "key", "value", "view", "elements"], Any]
+Step = tuple[Literal["item", "attr", "key", "value", "view", "elements", "objects"], Any]
 Address = tuple[str, tuple[Step, ...]]
 
 # Values without an identity worth keeping: never referred to, never counted as shared.
@@ -24,7 +24,7 @@ def resolve(address: Address, roots: Callable[[str], object]) -> object:
     Args:
         address: root name, then steps: ``("item", key)``, ``("attr", name)``, ``("key", number)`` and
             ``("value", number)`` in the order of a dict, ``("view", place)`` of an array's memory,
-            ``("elements", place)`` some elements of an array as a view.
+            ``("elements", place)`` some elements of an array as a view, ``("objects", place)`` of one of objects.
         roots: gives the live object of a root name, or raises ``LookupError``.
 
     Raises:
@@ -51,6 +51,7 @@ _STEPS: Final[dict[str, Callable[[Any, Any], object]]] = {
     "value": lambda found, number: _nth(found.values(), number),
     "view": view_of,
     "elements": view_of_elements,
+    "objects": view_of_objects,
 }
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.object_views import reduce_objects
+
 if TYPE_CHECKING:
     from durable_nb.values.reducers import PicklerState
 
@@ -18,6 +20,8 @@ def reduce_array(pickler: PicklerState, array: Any) -> Any:
     if buffers.goes_beside(array):
         return NotImplemented
     pickler.gathered.note_array(array)
+    if id(array) in pickler.looks:
+        return reduce_objects(array, pickler.looks[id(array)])
     if pickler.strided and buffers.can_be_strided(array):
         return buffers.reduce_strided(array)
     return NotImplemented

@@ -91,7 +91,7 @@ def extent(array: Any) -> tuple[int, int] | None:
         storage = array.untyped_storage()
         start = storage.data_ptr()
         return (start, start + storage.nbytes()) if storage.nbytes() else None
-    if array.size == 0 or array.dtype.hasobject:
+    if array.size == 0:
         return None
     import numpy as np
 

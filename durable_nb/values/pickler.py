@@ -7,6 +7,7 @@ import pickle
 import struct
 import sys
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cloudpickle import cloudpickle as cp
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
     from durable_nb.values.address import Address
     from durable_nb.values.hooks import SaveHook
+    from durable_nb.values.object_views import Looks
 
 _NAMESPACE = "namespace"
+_NO_LOOKS: Looks = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Pickler(cp.Pickler):  # type: ignore[misc]
         memo: dict[int, tuple[int, object]],
         *,
         strided: bool = False,
+        looks: Looks = _NO_LOOKS,
     ) -> None:
         # Not a method of the pickler: that cycle would keep everything it memoized alive.
         self.gathered = Gathered()
@@ -108,6 +112,7 @@ class Pickler(cp.Pickler):  # type: ignore[misc]
         self.namespace = live(namespace)
         self.by_value = None if namespace is None else namespace.get("__name__", "__main__")
         self.strided = strided
+        self.looks = looks
         self.cells: set[int] = set()
         self.sources: dict[str, str] = {}
         self.needs: set[str] = set()

@@ -25,6 +25,7 @@ from durable_nb.errors import DecodeError, EncodeError
 from durable_nb.values import buffers as memory
 from durable_nb.values import culprit
 from durable_nb.values.address import ATOMS, Address, describe, resolve
+from durable_nb.values.object_views import object_views
 from durable_nb.values.pickler import Aliased, Finder, Pickler, Unpickler, live
 from durable_nb.values.rebuild import CannotLoadError
 from durable_nb.values.versions import versions
@@ -134,10 +135,11 @@ def _find(value: object, namespace: dict[str, Any] | None, wanted: Iterable[int]
 
 
 def _encode(value: object, namespace: dict[str, Any] | None, aliased: Aliased) -> Encoded:
-    file, pickler = _dump(value, namespace, aliased, strided=False)
+    file, pickler = _dump(value, namespace, aliased)
     if memory.shared(pickler.gathered.arrays, pickler.gathered.buffers) is not None:
-        file, pickler = _dump(value, namespace, aliased, strided=True)
-        left = [a for a in pickler.gathered.arrays if not memory.can_be_strided(a)]
+        looks = object_views(pickler.gathered.arrays)
+        file, pickler = _dump(value, namespace, aliased, strided=True, looks=looks)
+        left = [a for a in pickler.gathered.arrays if not memory.can_be_strided(a) and id(a) not in looks]
         if (array := memory.shared(left, pickler.gathered.buffers)) is not None:
             raise culprit.ConnectedError(array, "it shares memory with another array beside it")
     beside = memory.gather(pickler.gathered.buffers)
@@ -152,12 +154,10 @@ def _encode(value: object, namespace: dict[str, Any] | None, aliased: Aliased) -
     return Encoded(file.getvalue(), beside.regions, versions(pickler.needs), roots)
 
 
-def _dump(
-    value: object, namespace: dict[str, Any] | None, aliased: Aliased, *, strided: bool
-) -> tuple[io.BytesIO, Pickler]:
+def _dump(value: object, namespace: dict[str, Any] | None, aliased: Aliased, **how: Any) -> tuple[io.BytesIO, Pickler]:
     file = io.BytesIO()
     file.write(aliased.prefix())
-    pickler = Pickler(file, namespace, aliased.memo(), strided=strided)
+    pickler = Pickler(file, namespace, aliased.memo(), **how)
     _run(pickler, value)
     return file, pickler
 

@@ -12,10 +12,13 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from durable_nb.values.address import resolve
 from durable_nb.values.registry import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from durable_nb.values.address import Step
 
 
 def make_function(
@@ -152,3 +155,27 @@ def make_strided(buffer: Any, dtype: Any, shape: tuple[int, ...], strides: tuple
     import numpy as np
 
     return np.ndarray(shape, dtype, buffer=buffer, offset=offset, strides=strides)
+
+
+def make_objects(shape: tuple[int, ...], order: Any) -> Any:
+    """Make an array of objects without any, for others to look at."""
+    import numpy as np
+
+    return np.empty(shape, object, order)
+
+
+def set_objects(array: Any, state: tuple[list[Any], bool]) -> None:
+    """Put the objects of an array there, as they are."""
+    import numpy as np
+
+    objects, writeable = state
+    flat = np.empty(len(objects), object)
+    for number, each in enumerate(objects):
+        flat[number] = each
+    array[...] = flat.reshape(array.shape)
+    array.flags.writeable = writeable
+
+
+def make_object_view(base: Any, step: Step) -> Any:
+    """Make an array of objects that looks at the memory of another."""
+    return resolve(("", (step,)), lambda _: base)

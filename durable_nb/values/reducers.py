@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from durable_nb.values.hooks import SaveHook
+    from durable_nb.values.object_views import Looks
 
 
 class PicklerState(Protocol):
@@ -44,6 +45,7 @@ class PicklerState(Protocol):
     by_value: str | None
     cells: set[int]
     strided: bool
+    looks: Looks
     gathered: Any
 
     def saved(self, hook: SaveHook, obj: object) -> object:

@@ -30,13 +30,20 @@ def step_to_view(base: Any, view: Any) -> Step | None:
         return None
     found = elements_of(base, view)
     if found is not None:
-        seen = (*found, view.shape, bool(view.flags.writeable))
-        return "elements", (seen, (base.dtype.str, base.shape))
-    if _in_one_piece(base) is None:
+        return "elements", _place(found, base, view)
+    piece = _in_one_piece(base)
+    if piece is None:
         return None
+    if base.dtype.hasobject:
+        found = elements_of(piece.reshape(-1), view)
+        return None if found is None else ("objects", _place(found, base, view))
     start = view.__array_interface__["data"][0] - outer[0]
     placed = (start, view.dtype.str, view.shape, view.strides, bool(view.flags.writeable))
     return "view", (placed, (base.dtype.str, base.shape, base.strides))
+
+
+def _place(found: Elements, base: Any, view: Any) -> Any:
+    return (*found, view.shape, bool(view.flags.writeable)), (base.dtype.str, base.shape)
 
 
 def view_of(base: Any, place: Any) -> Any:
@@ -90,13 +97,32 @@ def view_of_elements(base: Any, place: Any) -> Any:
     Raises:
         LookupError: the array has other elements than the one had.
     """
-    (first, moves, shape, writeable), kind = place
+    found, kind = place
     if (base.dtype.str, base.shape) != kind:
         raise LookupError("the array has other elements")
+    return _made(base, *found)
+
+
+def view_of_objects(base: Any, place: Any) -> Any:
+    """Make the view that a step ``objects`` told of: as above, of the base's elements in the order of its memory.
+
+    Raises:
+        LookupError: the array has other elements than the one had, or they have gaps between them.
+    """
+    found, kind = place
+    piece = _in_one_piece(base)
+    if (base.dtype.str, base.shape) != kind or piece is None:
+        raise LookupError("the array has other elements")
+    return _made(piece.reshape(-1), *found)
+
+
+def _made(
+    base: Any, first: tuple[int, ...], moves: Sequence[tuple[int, int]], shape: tuple[int, ...], writeable: bool
+) -> Any:
     import numpy as np
 
     strides = tuple(count and base.strides[axis] * count for axis, count in moves)
-    memory = _in_one_piece(base)
+    memory = None if base.dtype.hasobject else _in_one_piece(base)
     if memory is not None:
         start = sum(at * stride for at, stride in zip(first, base.strides, strict=True))
         made = np.ndarray(shape, base.dtype, memory, start, strides)

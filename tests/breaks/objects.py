@@ -150,6 +150,28 @@ def elements_of_views(_):
     return lambda base, view: None
 
 
+@breaks(
+    3,
+    "values.pickling:object_views",
+    *tests_of("kernel", MUTATION, "row_3_aliases_across_steps[views_of_objects]"),
+)
+def views_of_objects(_):
+    """Arrays of objects that share memory are not saved."""
+    return lambda arrays: {}
+
+
+@breaks(
+    3,
+    "values.views:view_of_objects",
+    *tests_of("kernel", MUTATION, "row_3_aliases_across_steps[views_of_objects]"),
+)
+def views_of_objects_made(_):
+    """A view of an array of objects is made of a copy."""
+    from durable_nb.values.views import view_of_elements
+
+    return lambda base, place: view_of_elements(base.reshape(-1).copy(), (place[0], (base.dtype.str, (base.size,))))
+
+
 @breaks(3, "values.buffers:gather", *tests_of("kernel", VALUES, "row_3_aliases[aliases]"))
 def views(_):
     """Arrays of one memory are saved one by one."""

@@ -207,6 +207,25 @@ CASES = {
         "(True, True) -1 -2 [-1, 4, 6, 8, 10] [[-2, 1, 2], [3, 4, 5]]",
         replays=("gaps", "views_of_them", "views_look"),
     ),
+    "views_of_objects": Case(
+        """
+        # %%
+        %%step grid
+        grid = np.array([[{1}, {2}], [{3}, {4}]])
+        flat = grid.ravel()
+        # %%
+        %%step views_of_grid
+        row, turned = grid[1], flat.reshape(2, 2).T
+        # %%
+        %%step row_changed
+        row[0] = 'new'
+        # %%
+        flat[3] = 'last'
+        print(grid.tolist(), flat.tolist(), row.tolist(), turned.tolist(), flat[0] is turned[0, 0])
+        """,
+        "[[{1}, {2}], ['new', 'last']] [{1}, {2}, 'new', 'last'] ['new', 'last'] [[{1}, 'new'], [{2}, 'last']] True",
+        replays=("grid", "views_of_grid", "row_changed"),
+    ),
     "across": Case(
         """
         class Model:
@@ -446,7 +465,7 @@ def test_row_2_equal_objects(stories, name):
     holds(CASES[name], stories[name])
 
 
-@pytest.mark.parametrize("name", ["across", "views", "not_addressable"])
+@pytest.mark.parametrize("name", ["across", "views", "views_of_objects", "not_addressable"])
 def test_row_3_aliases_across_steps(stories, name):
     """Row 3: ``Adam(model.parameters())``, ``row = rows[0]`` and views of arrays stay what they were across steps."""
     holds(CASES[name], stories[name])
