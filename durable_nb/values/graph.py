@@ -11,12 +11,12 @@ import xxhash
 from durable_nb.values.address import Address, Step, describe
 from durable_nb.values.frames import frame_memory
 from durable_nb.values.hashing import overlap_digest, overlapping
-from durable_nb.values.kinds import PLAIN_ATOMS, is_small_tuple
+from durable_nb.values.kinds import PLAIN_ATOMS, class_dict, is_small_tuple
 from durable_nb.values.reduce import LABELS
 from durable_nb.values.views import step_to_view
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from durable_nb.values.walk import Walk
@@ -219,7 +219,9 @@ class Places:
             label = LABELS.get(tag, {}).get(place) if type(place) is int else None
             if label is None and tag == "saved":
                 label = _label_of_saved(owner, parts[-1])
-            if label in ("vars", "own", "self", "flat"):
+            if label is None and tag in ("reduce", "attributed") and type(place) is int:
+                label = _label_of_items(owner, parts[place - 1])
+            if label in ("vars", "own", "self", "flat", "values"):
                 return steps, label
             return (*steps, None if label is None else ("attr", label)), ""
         if inside == "vars" and place in self._walk.made_up.get(id(owner), ()):
@@ -237,12 +239,31 @@ def _label_of_saved(owner: object, saved: object) -> str | None:
     return next((name for name, value in own.items() if value is saved and type(name) is str), None)
 
 
+def _label_of_items(owner: object, items: object) -> str | None:
+    """Return how the items of a list or dict of a class of its own are reached, if the class leaves that to Python."""
+    own: Iterable[object]
+    if isinstance(owner, dict) and _inherits(type(owner), dict, "values"):
+        own, label = dict.values(owner), "values"
+    elif isinstance(owner, list) and _inherits(type(owner), list, "__getitem__"):
+        own, label = list.__iter__(owner), "self"
+    else:
+        return None
+    return label if type(items) is list and list(map(id, own)) == list(map(id, items)) else None
+
+
+def _inherits(kind: type, base: type, method: str) -> bool:
+    mro = type.__dict__["__mro__"].__get__(kind)
+    return next(each for each in mro if method in class_dict(each)) is base
+
+
 def _steps_inside(  # noqa: PLR0911 - a table of cases
     kind: str, place: object, number: int, inside: str
 ) -> tuple[Step | None, ...]:
     """Return the steps from a container to what is in it; ``inside`` tells whose container it is."""
     if inside in ("vars", "own") and (kind == "key" or type(place) is not str):
         return (None,)
+    if inside == "values":
+        return (("value", number),)
     if inside == "flat":
         return ("attr", "flat"), ("item", place)
     if kind == "key":

@@ -226,6 +226,26 @@ CASES = {
         "[[{1}, {2}], ['new', 'last']] [{1}, {2}, 'new', 'last'] ['new', 'last'] [[{1}, 'new'], [{2}, 'last']] True",
         replays=("grid", "views_of_grid", "row_changed"),
     ),
+    "own_containers": Case(
+        """
+        class Bunch(dict):
+            __getattr__ = dict.__getitem__
+        class Rows(list):
+            pass
+        bunch = Bunch(rows=Rows([[1], [2]]), data=np.arange(6.0).reshape(2, 3)[:, :2])
+        # %%
+        %%step own_containers
+        first, second_row = bunch.rows[0], bunch.data[1]
+        # %%
+        %%step own_changed
+        first.append(3)
+        second_row[0] = -1
+        # %%
+        print(bunch.rows, bunch.data.tolist(), first is bunch.rows[0])
+        """,
+        "[[1, 3], [2]] [[0.0, 1.0], [-1.0, 4.0]] True",
+        replays=("own_containers", "own_changed"),
+    ),
     "across": Case(
         """
         class Model:
@@ -465,7 +485,7 @@ def test_row_2_equal_objects(stories, name):
     holds(CASES[name], stories[name])
 
 
-@pytest.mark.parametrize("name", ["across", "views", "views_of_objects", "not_addressable"])
+@pytest.mark.parametrize("name", ["across", "views", "views_of_objects", "own_containers", "not_addressable"])
 def test_row_3_aliases_across_steps(stories, name):
     """Row 3: ``Adam(model.parameters())``, ``row = rows[0]`` and views of arrays stay what they were across steps."""
     holds(CASES[name], stories[name])

@@ -170,6 +170,47 @@ def test_frames_that_share_what_they_copy_on_write_are_apart() -> None:
     assert _graph(df=frame).views_in(_graph(out=frame.assign(b=1))) == {}
 
 
+class _Bunch(dict[str, object]):
+    """A dict of a class of its own, which leaves its values to Python."""
+
+
+class _Rows(list[object]):
+    """A list of a class of its own."""
+
+
+class _Counted(_Bunch):
+    def values(self) -> list[object]:  # type: ignore[override]
+        return [0, *super().values()]
+
+
+class _FromOne(_Rows):
+    def __getitem__(self, number: int) -> object:  # type: ignore[override]
+        return super().__getitem__(number - 1)
+
+
+def test_items_of_own_containers_are_addressed() -> None:
+    """What a dict or a list of a class of its own holds has an address, unless the class hands out something else."""
+    first, second = [1], np.arange(3)
+    bunch, rows = _Bunch(n=1, data=second, rows=_Rows([first])), _Rows([0, second])
+    shared = _graph(b=bunch).shared_with(_graph(out=[first, second]))
+    assert shared == {
+        id(first): ("b", (("value", 2), ("item", 0))),
+        id(second): ("b", (("value", 1),)),
+    }
+    assert _graph(r=rows).shared_with(_graph(out=second)) == {id(second): ("r", (("item", 1),))}
+    for odd in (_Counted(data=second), _FromOne([second])):
+        assert _graph(odd=odd).shared_with(_graph(out=second)) == {id(second): None}
+
+
+def test_items_of_an_own_container_that_changed_have_no_address() -> None:
+    """Its items now are not those of the graph: nobody says where the object was."""
+    first = [1]
+    bunch = _Bunch(n=1, rows=first)
+    graph = _graph(b=bunch)
+    bunch["n"] = bunch.pop("rows")
+    assert graph.shared_with(_graph(out=first)) == {id(first): None}
+
+
 def test_what_lies_under_keys_without_a_literal_is_addressed_by_order() -> None:
     """Keys that are objects, and what a dict holds under them, as an optimiser's state does."""
     key, state, last = _Key(), {"m": [1]}, [2]
