@@ -1,4 +1,4 @@
-"""Attributes of an object that its pickle leaves out, or that loading does: a copy would be without them.
+"""Attributes of an object that its pickle leaves out, or that loading does: a copy made by it would be without them.
 
 A compiled class whose subclass is written in Python, as KDTree is, takes any attribute and pickles its own state only.
 """
@@ -10,12 +10,13 @@ import functools
 import types
 from typing import TYPE_CHECKING, Any, Final
 
+from durable_nb.values import rebuild
 from durable_nb.values.code import all_codes
 from durable_nb.values.kinds import attributes_of, class_dict, class_name
 from durable_nb.values.modules import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 LEFT_OUT: Final = "left out"
 """The last but one of the parts of an object with such attributes, which are the last."""
@@ -87,10 +88,32 @@ def left_out(obj: object, own: frozenset[str]) -> dict[str, Any]:
     found = {name: value for name, value in attributes.items() if name not in own and name[:1] != "_"}
     if not found:
         return {}
-    reduce = copyreg.dispatch_table.get(type(obj))
-    reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
-    carried = set(_names_in(reduced))
+    carried = set(_names_in(_reduced(obj)))
     return {name: value for name, value in found.items() if name not in carried}
+
+
+def complete(reducer: Any, own: frozenset[str]) -> Callable[[Any, Any], Any]:
+    """Return a reducer that saves such attributes as well, and gives them back to an object that has its own state.
+
+    Args:
+        reducer: what takes the objects apart; None where pickle's own way is right.
+        own: ``own_names`` of their class.
+    """
+
+    def reduce(pickler: Any, obj: Any) -> Any:
+        reduced, lost = NotImplemented if reducer is None else reducer(pickler, obj), left_out(obj, own)
+        if not lost:
+            return reduced
+        parts = _reduced(obj) if reduced is NotImplemented else reduced
+        call, args, state, items, pairs, setter = (*parts, None, None, None, None)[:6]
+        return call, args, (state, setter, lost), items, pairs, rebuild.set_with_left_out
+
+    return reduce
+
+
+def _reduced(obj: object) -> Any:
+    reduce = copyreg.dispatch_table.get(type(obj))
+    return reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
 
 
 def _names_in(reduced: object) -> Iterator[object]:

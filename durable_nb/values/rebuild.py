@@ -30,6 +30,16 @@ def make_function(
     return types.FunctionType(code, namespace, None, None, closure)
 
 
+def found_function(module: str, qualname: str) -> types.FunctionType:
+    """Return the function of a class or static method of an importable class, which pickle finds bound only."""
+    __import__(module)
+    found: Any = sys.modules[module]
+    for part in qualname.split("."):
+        found = found.__dict__[part]
+    function: types.FunctionType = getattr(found, "__func__", found)
+    return function
+
+
 def set_function_state(
     func: types.FunctionType,
     state: tuple[dict[str, Any], dict[str, Any], Iterable[tuple[types.CellType, Any]]],
@@ -79,6 +89,18 @@ def set_state(target: Any, state: dict[str, Any] | tuple[dict[str, Any] | None, 
     if attributes:
         target.__dict__.update(attributes)
     set_attributes(target, slots)
+
+
+def set_with_left_out(target: Any, state: tuple[Any, Callable[[Any, Any], None] | None, dict[str, Any]]) -> None:
+    """Let an object take its state back, then give it the attributes that are no part of that."""
+    own, setter, attributes = state
+    if setter is not None:
+        setter(target, own)
+    elif own is not None and hasattr(type(target), "__setstate__"):
+        target.__setstate__(own)
+    elif own is not None:
+        set_state(target, own)
+    target.__dict__.update(attributes)
 
 
 def make_lru_cache(func: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:

@@ -21,6 +21,7 @@ from durable_nb.values.kinds import attributes_of, class_dict, class_name, mro_n
 from durable_nb.values.left_out import LEFT_OUT, left_out, own_names
 from durable_nb.values.modules import is_local, module_fingerprint, package_version
 from durable_nb.values.process_streams import process_stream
+from durable_nb.values.refusing import asked
 from durable_nb.values.registry import registry
 from durable_nb.values.standard import STANDARD
 from durable_nb.values.stateless import alike_parts, client_parts, refuse_state
@@ -232,7 +233,7 @@ class Reducer:
         if class_name(kind) == ("numpy.random.mtrand", "RandomState"):
             return ("random state", kind, *arrays.flat_state(obj.get_state(legacy=False)))
         reduce = copyreg.dispatch_table.get(kind)
-        reduced: Any = reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
+        reduced: Any = reduce(obj) if reduce is not None else asked(obj)
         if type(reduced) is str:
             home = getattr(obj, "__module__", None)
             # Cython's own types are found in no module: by name, since their attributes are Cython's affair.

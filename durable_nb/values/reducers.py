@@ -28,8 +28,10 @@ from durable_nb.values.closed_files import closed_file
 from durable_nb.values.counters import counted
 from durable_nb.values.figure_reducers import reduce_path
 from durable_nb.values.hooks import save_hook
-from durable_nb.values.left_out import left_out, may_answer_for_itself, may_ignore_attributes, own_names
+from durable_nb.values.kinds import found_by_name
+from durable_nb.values.left_out import complete, may_answer_for_itself, may_ignore_attributes, own_names
 from durable_nb.values.process_streams import process_stream
+from durable_nb.values.refusing import may_refuse, reduce_refusing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,6 +127,9 @@ def reduce_function(pickler: PicklerState, func: types.FunctionType) -> Any:
     elif cp._should_pickle_by_reference(func):
         pickler.note_module(func.__module__)
         return NotImplemented
+    elif found_by_name(func.__module__, func.__qualname__, func):
+        pickler.note_module(func.__module__)
+        return rebuild.found_function, (func.__module__, func.__qualname__)
     else:
         name = namespace.get("__name__")
         module = sys.modules.get(name)
@@ -370,22 +375,15 @@ def choose(kind: type) -> Any:
         return _as_hook_says(hook)
     if kind in _EXACT:
         return _EXACT[kind]
+    if may_refuse(kind):
+        return reduce_refusing
     names = (_BY_NAME.get(f"{base.__module__}.{base.__qualname__}") for base in kind.__mro__)
     reducer, own = next(filter(None, names), None), own_names(kind)
     if may_ignore_attributes(kind):
         reducer = _with_setter(reducer, rebuild.set_whole_state, dict)
     elif may_answer_for_itself(kind):
         reducer = _with_setter(reducer, rebuild.set_state, (dict, tuple))
-    return reducer if own is None else _complete(reducer, own)
-
-
-def _complete(reducer: Any, own: frozenset[str]) -> Callable[[PicklerState, Any], Any]:
-    def reduce(pickler: PicklerState, obj: Any) -> Any:
-        for name in left_out(obj, own):
-            raise Refused(obj, f"its pickle leaves out the attribute {name}")
-        return NotImplemented if reducer is None else reducer(pickler, obj)
-
-    return reduce
+    return reducer if own is None else complete(reducer, own)
 
 
 def _with_setter(reducer: Any, setter: Any, states: Any) -> Callable[[PicklerState, Any], Any]:

@@ -111,6 +111,24 @@ def empty_instances_not_asked(_):
     return lambda kind: False
 
 
+@breaks(15, "values.reducers:found_by_name", *tests_of(*_TYPES, "row_15_values[class_method]"))
+def functions_of_class_methods(_):
+    """The function of a package's class method is copied."""
+    return lambda module, qualname, value: False
+
+
+@breaks(15, "values.refusing:may_refuse", *tests_of(*_TYPES, "row_15_values[patsy]"))
+def refusing_objects(_):
+    """Objects of patsy refuse to be saved."""
+    return lambda kind: False
+
+
+@breaks(15, "values.left_out:left_out", *tests_of(*_TYPES, "row_15_values[patsy]"))
+def attributes_left_out(_):
+    """Attributes that pandas does not pickle are lost."""
+    return lambda obj, own: {}
+
+
 @breaks(15, "store.ledger:Ledger.get_buffer", *tests_of(*_TYPES, "row_15_values[large]"))
 def arrays_writable(get_buffer):
     """Restored arrays look at memory that cannot be written."""

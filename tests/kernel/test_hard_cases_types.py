@@ -14,6 +14,7 @@ import polars as pl
 import pyarrow as pa
 import scipy.sparse
 from sklearn.linear_model import LinearRegression
+import patsy
 """
 
 # name -> how it is made, and what is asked of it afterwards
@@ -28,6 +29,17 @@ VALUES = {
         v_asking = Asking([1])
         """,
         "v_asking.count(1)",
+    ),
+    "class_method": (
+        "v_class_method = pd.DataFrame.from_dict",
+        "v_class_method.__func__ is pd.DataFrame.from_dict.__func__",
+    ),
+    "patsy": (
+        """
+        table = {'y': [1, 2, 3], 'x': [4, 5, 6], 'kind': ['a', 'b', 'a']}
+        v_patsy = patsy.dmatrices('y ~ np.log(x) + center(x) + C(kind)', table, return_type='dataframe')
+        """,
+        "patsy.build_design_matrices([v_patsy[1].design_info], {'x': [5, 6], 'kind': ['b', 'a']})[0].tolist()",
     ),
     "readonly": (
         """
