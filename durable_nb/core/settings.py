@@ -228,13 +228,14 @@ def _put_matplotlib(changes: Mapping[str, Any]) -> None:
 
 
 def _unit_rectangle() -> dict[str, Any]:
-    """Return what ``bar`` and ``axvspan`` set on the rectangle that all of matplotlib shares."""
+    """Return what ``bar`` and ``axvspan`` set on the rectangle that all of matplotlib has; nothing before they do."""
     made = getattr(sys.modules["matplotlib.path"].Path, "_unit_rectangle", None)  # the public way would make it
-    return {} if made is None else {_STEPS: getattr(made, _STEPS)}
+    steps = getattr(made, _STEPS, 1)
+    return {} if steps == 1 else {_STEPS: steps}
 
 
 def _put_unit_rectangle(changes: Mapping[str, Any]) -> None:
-    setattr(sys.modules["matplotlib.path"].Path.unit_rectangle(), _STEPS, changes[_STEPS])
+    setattr(sys.modules["matplotlib.path"].Path.unit_rectangle(), _STEPS, changes[_STEPS] or 1)
 
 
 def _numpy() -> dict[str, Any]:
