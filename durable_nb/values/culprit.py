@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from durable_nb.values.address import ATOMS
 from durable_nb.values.hooks import HookError, save_hook
+from durable_nb.values.left_out import left_out, own_names
+from durable_nb.values.refusing import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -190,9 +192,11 @@ def _function_parts(func: types.FunctionType) -> Iterator[Child]:
 
 def _reduced(value: object) -> Iterator[Child]:
     try:
-        parts = value.__reduce_ex__(5)
+        parts, own = asked(value), own_names(type(value))
+        lost = {} if own is None else left_out(value, own)
     except Exception:  # noqa: BLE001 - then it is the culprit itself, which has no parts
         return
+    yield from _attributes(lost)
     if not isinstance(parts, tuple):
         return
     padded = (*parts, *[None] * 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,12 @@ from sklearn.utils import Bunch
 
 from durable_nb.core.mutations import find_mutations
 from durable_nb.core.recording import Unrecordable
+from durable_nb.errors import EncodeError
 from durable_nb.values.fingerprint import fingerprint, fingerprint_roots
 from durable_nb.values.pickling import decode, encode
 from durable_nb.values.states import States
+
+pytestmark = pytest.mark.filterwarnings("ignore:Pandas doesn't allow columns to be created via a new attribute name")
 
 
 class Day(dt.date):
@@ -60,7 +64,6 @@ def test_such_an_attribute_counts(name: str) -> None:
     assert fingerprint(one) != fingerprint(two) != fingerprint(plain)
 
 
-@pytest.mark.filterwarnings("ignore:Pandas doesn't allow columns to be created via a new attribute name")
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_object_with_one_comes_back_with_it(name: str) -> None:
     """It is saved beside what the object pickles as, and is the object that others hold."""
@@ -71,6 +74,15 @@ def test_an_object_with_one_comes_back_with_it(name: str) -> None:
     assert again["out"][0].unit is again["unit"]
     assert again["unit"][0] is again["out"][0]
     assert fingerprint(again) == fingerprint({"out": [value], "unit": unit})
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_one_that_cannot_be_saved_is_named(name: str) -> None:
+    """It is the attribute that the error tells of."""
+    value = MAKERS[name]()
+    value.unit = [threading.Lock()]
+    with pytest.raises(EncodeError, match=r"out\[0\]\.unit\[0\].* cannot pickle '_thread.lock' object"):
+        encode({"out": [value]}, namespace=None)
 
 
 @pytest.mark.parametrize("name", MAKERS)
