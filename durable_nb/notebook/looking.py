@@ -1,4 +1,4 @@
-"""Cells that only look: they show values and compute new ones, and cannot have changed what they read."""
+"""Cells that only look: they show values and compute new ones, and change nothing."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ def only_looks(tree: ast.Module, names: Mapping[str, Any]) -> bool:
         names: the namespace, with the values that it reads.
     """
     return all(_looks(statement, names) for statement in tree.body)
+
+
+def calls_for_effect(tree: ast.Module, *, shows: bool) -> bool:
+    """Say whether a cell calls something whose value nobody takes, but to print: it may have changed what is unseen.
+
+    Args:
+        tree: the cell after IPython's transform.
+        shows: whether it showed the value of its last line.
+    """
+    shown = tree.body[-1] if shows and tree.body else None
+    values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr) and node is not shown]
+    return any(isinstance(value, ast.Call | ast.Await) and not _prints(value) for value in values)
+
+
+def _prints(value: ast.expr) -> bool:
+    match value:
+        case ast.Call(func=ast.Name(id="print" | "display")):
+            return True
+    return False
 
 
 def _looks(statement: ast.stmt, names: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from durable_nb.notebook.body import last_result
+from durable_nb.notebook.looking import calls_for_effect
 from durable_nb.values.budget import Budget, TooLargeError
 from durable_nb.values.fingerprint import fingerprint_roots, graph_of
 from durable_nb.values.reach import is_larger
@@ -65,7 +66,8 @@ def worth(step: CellStep, took_seconds: float) -> Worth:
         return Worth.NOTE
     if took_seconds >= QUICK_SECONDS:
         return Worth.NOW
-    return Worth.NOTHING if step.left_nothing() else Worth.LATER
+    only_shows = not calls_for_effect(step.code.tree, shows=last_result(step.shell) is not None)
+    return Worth.NOTHING if only_shows and step.left_nothing() else Worth.LATER
 
 
 def untouched(step: CellStep) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import ast
 import pandas as pd
 import pytest
 
-from durable_nb.notebook.looking import only_looks
+from durable_nb.notebook.looking import calls_for_effect, only_looks
 
 
 class Own:
@@ -60,3 +60,20 @@ def test_looks(source):
 def test_may_change(source):
     """Anything else may have changed what it reads."""
     assert not only_looks(ast.parse(source), NAMES)
+
+
+@pytest.mark.parametrize(
+    ("source", "shows", "found"),
+    [
+        ("res.summary()", True, False),
+        ("print(res.summary())\nfor each in rows:\n    print(f(each))", False, False),
+        ("res.show()", False, True),
+        ("set_epoch(n)\nn", True, True),
+        ("try:\n    set_epoch(n)\nexcept RuntimeError as error:\n    print(error)", False, True),
+        ("await tell(n)", False, True),
+        ("'text'\nn", True, False),
+    ],
+)
+def test_what_calls_for_effect(source, shows, found):
+    """A call whose value is neither shown nor used, but to print, is there for what it does."""
+    assert calls_for_effect(ast.parse(source), shows=shows) is found
