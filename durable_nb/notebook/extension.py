@@ -6,6 +6,7 @@ import gc
 import os
 from functools import partial
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, Float, Int, Unicode
@@ -28,6 +29,7 @@ from durable_nb.notebook.lines import cell_id_of, is_headless, request_of, tags_
 from durable_nb.notebook.live_line import Screen
 from durable_nb.notebook.magics import StepMagics, name_on, run_async_step
 from durable_nb.notebook.monitor import Stage
+from durable_nb.notebook.namespace import Namespace
 from durable_nb.notebook.news import News, listens
 from durable_nb.notebook.notebook import Notebook
 from durable_nb.notebook.outputs import in_kernel
@@ -37,6 +39,7 @@ from durable_nb.notebook.seeding import sets_a_stream
 from durable_nb.notebook.waiting import KernelClock
 from durable_nb.notebook.whereabouts import notebook_path
 from durable_nb.store.location import disabled, store_path, switched_on
+from durable_nb.values.kinds import is_atom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +51,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.views import Buttons, RowAction, Views
 
 _ATTRIBUTE = "_durable_nb"
-_FIRST_CELLS = 3
+_LASTING = (ModuleType, FunctionType, BuiltinFunctionType, type)
 
 
 class DurableNB(Configurable):
@@ -108,6 +111,7 @@ class DurableNB(Configurable):
         self._plain = PlainCells()
         self._running: object = None
         self._loading = True
+        self._froze = False
         self._runs_in: str | None = None
         self._matcher = matcher_for(self)
         self._own_magics: dict[str, dict[str, Any]] = {}
@@ -133,12 +137,16 @@ class DurableNB(Configurable):
         self._settle()
 
     def _settle(self) -> None:
-        """Let Python count what loading made as old: it looks through all objects again once a quarter is new.
+        """Keep Python's collector of garbage from looking through what is there now each time: all of that stays.
 
-        Else it does so while the notebook imports its libraries, which takes longest then.
+        Loading makes a fifth more of it, and the collector runs most while a notebook imports its libraries. Where the
+        notebook has values already nothing is kept from it, for these may go.
         """
-        if self.shell.execution_count <= _FIRST_CELLS:  # later there may be any number of objects
+        values = Namespace(self.shell).snapshot().values.values()
+        if all(isinstance(value, _LASTING) or is_atom(value) for value in values):
             gc.collect()
+            gc.freeze()
+            self._froze = True
 
     def unload(self) -> None:
         """Undo ``load``: no magic, no hook, no open store remains."""
@@ -158,6 +166,8 @@ class DurableNB(Configurable):
         listen_without_store(None)
         wait_without_store(None)
         self.display.close()
+        if self._froze:
+            gc.unfreeze()
 
     def _register(self) -> None:
         shell = self.shell

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from durable_nb.notebook.body import last_result
 from durable_nb.notebook.looking import calls_for_effect
 from durable_nb.values.budget import Budget, TooLargeError
+from durable_nb.values.clients import MOST_REFERENCES
 from durable_nb.values.fingerprint import fingerprint_roots, graph_of
-from durable_nb.values.reach import is_larger
+from durable_nb.values.reach import extent
 
 if TYPE_CHECKING:
     from durable_nb.notebook.cell_step import CellStep
@@ -101,8 +102,11 @@ def _is_cheap(step: CellStep, took_seconds: float) -> bool:
     read = sum(len(walk.objects) for walk in step.inputs.fingerprints.graph.walks.values())
     most = max(_LEAST_REFERENCES, int(took_seconds * _REFERENCES_PER_SECOND)) - read * _REFERENCES_OF_AN_INPUT
     made = {name: names[name] for name in step.before.changes().bound} | {"Out": last_result(step.shell)}
-    if is_larger(made.values(), names, most):
-        return False  # counted first, which is quick
+    found = extent(made.values(), names, most)  # first, for it is quick
+    if not found.meets_client and most >= MOST_REFERENCES:
+        step.notebook.origins.running.holding_none = frozenset(made)
+    if found.is_larger:
+        return False
     try:
         graph_of(made, names, Budget(most, max(_LEAST_BYTES, int(took_seconds * _BYTES_PER_SECOND))))
     except TooLargeError:

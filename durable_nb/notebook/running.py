@@ -72,6 +72,7 @@ class RunningCell:
     Attributes:
         scope_pass: the pass through its scope; calls that replayed in it hand on what they read.
         depended: what a ``%%step`` cell came to depend on, once it ran or was replayed.
+        holding_none: names that were seen to hold no client, once the cell ran.
     """
 
     def __init__(self, session: Session, namespace: Namespace) -> None:
@@ -86,6 +87,7 @@ class RunningCell:
         self._met = 0
         self.scope_pass: ScopePass | None = None
         self.depended: Depended | None = None
+        self.holding_none: frozenset[str] = frozenset()
 
     def watch(self) -> None:
         """Its code begins to run, perhaps once more."""
@@ -130,7 +132,7 @@ class RunningCell:
             return self._namespace.pick(code.binds)
         names = code.reads | self._inputs.may_bind(code)
         reached = {name: value for name, value in self._inputs.values.items() if ":" in name}
-        return {**reached, **self._namespace.pick(names | self._inputs.values.keys())}
+        return {**reached, **self._namespace.pick((names | self._inputs.values.keys()) - self.holding_none)}
 
     def only_imports(self) -> bool:
         """Say whether the cell does nothing but import: what modules make then depends on themselves alone."""

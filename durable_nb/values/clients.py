@@ -7,10 +7,9 @@ import types
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.values.arrays import REDUCERS
-from durable_nb.values.budget import TooLargeError
 from durable_nb.values.kinds import attributes_of, class_name, mro_names
 from durable_nb.values.modules import is_local, local_modules
-from durable_nb.values.reach import Place, places
+from durable_nb.values.reach import extent
 from durable_nb.values.reduce import Parts, Reducer
 from durable_nb.values.walk import Walk
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from durable_nb.values.budget import Budget
 
 
-_MOST: Final = 1000
+MOST_REFERENCES: Final = 1000
 """So many references are followed to tell that there is no client: a figure leads over thousands, and holds none."""
 _NO_HOLDERS: Final = frozenset({types.ModuleType, types.FunctionType, str, int, float, bool, type(None)})
 
@@ -47,11 +46,7 @@ def find_clients(
     Raises:
         TooLargeError: there is more to look at than the budget allows.
     """
-    try:
-        found_any = any(Place.CLIENT in each for each in places(values.values(), namespace, _MOST))
-    except TooLargeError:
-        found_any = False
-    if not found_any:
+    if not extent(values.values(), namespace, MOST_REFERENCES).meets_client:
         return
     finder = _Finder(namespace, lambda _: b"", budget)
     for name in sorted(values):

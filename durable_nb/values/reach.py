@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import gc
 import types
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import chain
@@ -76,14 +77,28 @@ def places(values: Iterable[object], namespace: dict[str, Any], most: int) -> It
         raise TooLargeError
 
 
-def is_larger(values: Iterable[object], namespace: dict[str, Any], most: int) -> bool:
-    """Say whether values lead over more than ``most`` references."""
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What is told of values by a look at what they lead to.
+
+    Attributes:
+        is_larger: whether they lead over more references than were followed.
+        meets_client: whether a client was met.
+    """
+
+    is_larger: bool
+    meets_client: bool
+
+
+def extent(values: Iterable[object], namespace: dict[str, Any], most: int) -> Extent:
+    """Follow up to ``most`` references from values."""
+    met = False
     try:
-        for _ in places(values, namespace, most):
-            pass
+        for each in places(values, namespace, most):
+            met = met or Place.CLIENT in each
     except TooLargeError:
-        return True
-    return False
+        return Extent(is_larger=True, meets_client=met)
+    return Extent(is_larger=False, meets_client=met)
 
 
 def _not_too_long(objects: list[Any], most: int) -> list[Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from durable_nb.values.budget import TooLargeError
-from durable_nb.values.reach import Place, is_larger, places
+from durable_nb.values.reach import extent, places
 
 
 @pytest.fixture
@@ -26,10 +26,12 @@ class Holder:
 
 def has_client(value, most=100, namespace=None):
     """Say whether a client is met before there are too many references."""
-    try:
-        return any(Place.CLIENT in each for each in places([value], namespace or {}, most))
-    except TooLargeError:
-        return False
+    return extent([value], namespace or {}, most).meets_client
+
+
+def is_larger(values, most):
+    """Say whether values lead over more than so many references."""
+    return extent(values, {}, most).is_larger
 
 
 def test_a_client_is_met_below_containers_instances_and_closures(client):
@@ -59,9 +61,9 @@ def test_how_large_values_are():
     """Each reference counts, so that what is shared is no larger; rings come to an end."""
     ring = []
     ring.append(ring)
-    assert not is_larger([ring, 5, "text" * 1000, np.zeros(10_000)], {}, 10)
-    assert not is_larger([list(range(100))], {}, 100)
-    assert is_larger([list(range(101))], {}, 100)
+    assert not is_larger([ring, 5, "text" * 1000, np.zeros(10_000)], 10)
+    assert not is_larger([list(range(100))], 100)
+    assert is_larger([list(range(101))], 100)
     shared = list(range(60))
-    assert not is_larger([shared, shared], {}, 100)
-    assert is_larger([shared, list(shared)], {}, 100)
+    assert not is_larger([shared, shared], 100)
+    assert is_larger([shared, list(shared)], 100)
