@@ -77,7 +77,7 @@ def encode_connected(
         return encode(value, namespace=namespace, label=label)  # there is nothing that it could be a part of
     outputs = graph_of(made, namespace)
     _refuse_shared_tensors(inputs, outputs)
-    held = _held(outputs, unread or {}, namespace)
+    held = _held(outputs, inputs, unread or {}, namespace)
     aliases = _addressable(held.shared_with(outputs)) if held.walks else {}
     aliases |= _addressable(inputs.shared_with(outputs)) | _views(inputs.views_in(outputs))
     _refuse_hidden(inputs, outputs, aliases, namespace)
@@ -88,15 +88,16 @@ def encode_connected(
     return encoded
 
 
-def _held(outputs: Graph, variables: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
-    """Return the graph of those variables whose very objects the outputs hold."""
-    walks = outputs.walks.values()
-    held = {
-        name: value
-        for name, value in variables.items()
-        if any(id(value) in walk.ids and counts(walk, value) for walk in walks)
-    }
-    return graph_of(held, namespace)
+def _held(outputs: Graph, inputs: Graph, variables: Mapping[str, object], namespace: dict[str, Any] | None) -> Graph:
+    """Return the graph of those variables whose very objects the outputs hold, and no input leads to."""
+    return graph_of(
+        {name: value for name, value in variables.items() if _has(outputs, value) and not _has(inputs, value)},
+        namespace,
+    )
+
+
+def _has(graph: Graph, value: object) -> bool:
+    return any(id(value) in walk.ids and counts(walk, value) for walk in graph.walks.values())
 
 
 def _refuse_hidden(

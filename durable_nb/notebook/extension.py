@@ -144,7 +144,7 @@ class DurableNB(Configurable):
         """
         values = Namespace(self.shell).snapshot().values.values()
         if all(isinstance(value, _LASTING) or is_atom(value) for value in values):
-            gc.collect()
+            gc.collect(1)  # of what is young: all of it would be looked through once more
             gc.freeze()
             self._froze = True
 
