@@ -118,7 +118,7 @@ class Capture:
     def _mutations(self, modules: ModuleChanges) -> Mutations:
         """Return what the cell changed in place in its inputs; attributes of modules are recorded by themselves."""
         inputs = self._step.inputs
-        after = fingerprint_roots(inputs.values, namespace=self._namespace.names)
+        after = self._step.inputs_now()
         apart = {name for name, value in inputs.values.items() if reaches_module(value, modules)}
         return find_mutations(inputs.fingerprints, after, self._step.states, apart)
 
@@ -126,7 +126,7 @@ class Capture:
         """Return the names that were left as they were though the cell may bind them, those bound, those deleted."""
         step, namespace = self._step, self._namespace
         before = step.before.values
-        changes = step.before.changes()
+        changes = step.changes
         may_bind = {name for name in step.inputs.may_bind(step.code) if namespace.is_user(name)}
         untouched = (may_bind - step.code.surely_binds - changes.bound - changes.deleted) & before.keys()
         bound = changes.bound | {name for name in may_bind - untouched if name in namespace.names}

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from durable_nb.notebook.body import CellBody
     from durable_nb.notebook.cell_run import StepOptions
     from durable_nb.notebook.cells import Cell
-    from durable_nb.notebook.namespace import Snapshot
+    from durable_nb.notebook.namespace import Changes, Snapshot
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import InputRecord, Record, StepRecord
     from durable_nb.values.fingerprint import Fingerprints
@@ -141,7 +141,7 @@ class CellStep(CellRun):
             self.reason = f"its checkpoint cannot be loaded: {error}"
             return None
         after = (checkpoint.extra or {}).get("after", {})
-        wrong = restore_effects(state, after, self.inputs.fingerprints, self._inputs_now)
+        wrong = restore_effects(state, after, self.inputs.fingerprints, self.inputs_now)
         if wrong is not None:
             self.reason = wrong
             return None
@@ -157,7 +157,8 @@ class CellStep(CellRun):
         self._used(checkpoint, "was replayed in this kernel")
         return state
 
-    def _inputs_now(self) -> Fingerprints:
+    def inputs_now(self) -> Fingerprints:
+        """Return the fingerprints of its inputs as they are now."""
         return fingerprint_roots(self.inputs.values, namespace=self.notebook.namespace.names)
 
     # -- attempts
@@ -262,8 +263,7 @@ class CellStep(CellRun):
 
     def left_nothing(self) -> bool:
         """Say whether all is as before it ran: names, inputs, modules, settings, streams; and no run of it is known."""
-        changes = self._before.changes()
-        if changes.bound or changes.deleted or self.watch.advanced or self.watch.process_changes:
+        if self.changes.bound or self.changes.deleted or self.watch.advanced or self.watch.process_changes:
             return False
         if self.notebook.checkpoints.knows(self):  # an older run would be taken for the last one
             return False
@@ -272,7 +272,7 @@ class CellStep(CellRun):
         except Unrecordable:
             return False
         changed = self.modules.changes() or self.settings.changes() or self.states.relinked()
-        return not changed and self._inputs_now().digest == self.inputs.fingerprints.digest
+        return not changed and self.inputs_now().digest == self.inputs.fingerprints.digest
 
     def give_up(self, why: str) -> None:
         """Say that the cell is not checkpointed, and why."""
@@ -299,6 +299,11 @@ class CellStep(CellRun):
                     yield CodeRecord(each.fingerprint, source)
 
     # -- what the capture asks
+
+    @cached_property
+    def changes(self) -> Changes:
+        """What it bound and deleted; ask once its body ran for the last time."""
+        return self._before.changes()
 
     @property
     def before(self) -> Snapshot:

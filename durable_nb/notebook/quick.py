@@ -101,7 +101,7 @@ def _is_cheap(step: CellStep, took_seconds: float) -> bool:
     names = step.notebook.namespace.names
     read = sum(len(walk.objects) for walk in step.inputs.fingerprints.graph.walks.values())
     most = max(_LEAST_REFERENCES, int(took_seconds * _REFERENCES_PER_SECOND)) - read * _REFERENCES_OF_AN_INPUT
-    made = {name: names[name] for name in step.before.changes().bound} | {"Out": last_result(step.shell)}
+    made = {name: names[name] for name in step.changes.bound} | {"Out": last_result(step.shell)}
     found = extent(made.values(), names, most)  # first, for it is quick
     if not found.meets_client and most >= MOST_REFERENCES:
         step.notebook.origins.running.holding_none = frozenset(made)

@@ -14,6 +14,7 @@ from durable_nb.values import rebuild
 from durable_nb.values.code import all_codes
 from durable_nb.values.kinds import attributes_of, class_dict, class_name
 from durable_nb.values.modules import is_local
+from durable_nb.values.refusing import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +89,7 @@ def left_out(obj: object, own: frozenset[str]) -> dict[str, Any]:
     found = {name: value for name, value in attributes.items() if name not in own and name[:1] != "_"}
     if not found:
         return {}
-    carried = set(_names_in(_reduced(obj)))
+    carried = set(_names_in(asked(obj)))
     return {name: value for name, value in found.items() if name not in carried}
 
 
@@ -104,16 +105,11 @@ def complete(reducer: Any, own: frozenset[str]) -> Callable[[Any, Any], Any]:
         reduced, lost = NotImplemented if reducer is None else reducer(pickler, obj), left_out(obj, own)
         if not lost:
             return reduced
-        parts = _reduced(obj) if reduced is NotImplemented else reduced
+        parts = asked(obj) if reduced is NotImplemented else reduced
         call, args, state, items, pairs, setter = (*parts, None, None, None, None)[:6]
         return call, args, (state, setter, lost), items, pairs, rebuild.set_with_left_out
 
     return reduce
-
-
-def _reduced(obj: object) -> Any:
-    reduce = copyreg.dispatch_table.get(type(obj))
-    return reduce(obj) if reduce is not None else obj.__reduce_ex__(5)
 
 
 def _names_in(reduced: object) -> Iterator[object]:

@@ -232,8 +232,7 @@ class Reducer:
             return ("generator", kind, obj.bit_generator)
         if class_name(kind) == ("numpy.random.mtrand", "RandomState"):
             return ("random state", kind, *arrays.flat_state(obj.get_state(legacy=False)))
-        reduce = copyreg.dispatch_table.get(kind)
-        reduced: Any = reduce(obj) if reduce is not None else asked(obj)
+        reduced: Any = asked(obj)
         if type(reduced) is str:
             home = getattr(obj, "__module__", None)
             # Cython's own types are found in no module: by name, since their attributes are Cython's affair.

@@ -22,6 +22,9 @@ def may_refuse(kind: Any) -> bool:
 
 def asked(obj: object) -> Any:
     """Return what an object is by the protocol of pickle; of one that refuses, what it would be if it did not."""
+    reduce = copyreg.dispatch_table.get(type(obj))
+    if reduce is not None:
+        return reduce(obj)
     try:
         return obj.__reduce_ex__(5)
     except NotImplementedError:
