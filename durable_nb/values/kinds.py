@@ -7,12 +7,14 @@ import decimal
 import fractions
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from durable_nb.values.modules import is_local
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+T = TypeVar("T")
 
 # The C pickler writes these by value, without a look at their identity, when its memo is off.
 PLAIN_ATOMS: Final[frozenset[type]] = frozenset(
@@ -36,6 +38,7 @@ ZONED: Final[frozenset[type]] = frozenset({dt.datetime, dt.time})
 CONTAINERS: Final[frozenset[type]] = frozenset({list, tuple, dict})
 
 _SMALL: Final = 16
+_MOST_KINDS: Final = 4096
 _NAMESPACES: Final = frozenset({dict, types.MappingProxyType})
 _WRAPPED: Final = frozenset({staticmethod, classmethod})
 _TYPE_DICT: Final = type.__dict__["__dict__"]
@@ -99,6 +102,27 @@ def class_name(kind: type) -> tuple[str, str]:
     """Return (module, qualname) of a class without running a metaclass's code."""
     module, qualname = _TYPE_MODULE.__get__(kind), _TYPE_QUALNAME.__get__(kind)
     return (module if type(module) is str else "?", qualname)
+
+
+class Kinds(dict[type, T], Generic[T]):
+    """What was found out of classes, which is kept for those of packages; a notebook's come and go.
+
+    Args:
+        find_out: is asked for what is not known yet.
+    """
+
+    def __init__(self, find_out: Callable[[type], T]) -> None:
+        super().__init__()
+        self._find_out = find_out
+
+    def __missing__(self, kind: type) -> T:
+        """Find it out; at the speed of a dict where it is known."""
+        found = self._find_out(kind)
+        if not is_local(class_name(kind)[0]):
+            if len(self) >= _MOST_KINDS:
+                self.clear()
+            self[kind] = found
+        return found
 
 
 def data_kind(kind: type) -> type | tuple[str, str]:

@@ -6,13 +6,12 @@ A compiled class whose subclass is written in Python, as KDTree is, takes any at
 from __future__ import annotations
 
 import copyreg
-import functools
 import types
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.values import rebuild
 from durable_nb.values.code import all_codes
-from durable_nb.values.kinds import attributes_of, class_dict, class_name
+from durable_nb.values.kinds import ATOMS, Kinds, attributes_of, class_dict, class_name
 from durable_nb.values.modules import is_local
 from durable_nb.values.refusing import asked
 
@@ -33,7 +32,7 @@ def own_names(kind: type) -> frozenset[str] | None:
     Returns:
         None where nothing is left out, or a class of the user's own decides what is.
     """
-    return _own_names(kind) if is_local(class_name(kind)[0]) else _own_names_of_package(kind)
+    return _OWN_NAMES[kind]
 
 
 def _own_names(kind: type) -> frozenset[str] | None:
@@ -42,19 +41,30 @@ def _own_names(kind: type) -> frozenset[str] | None:
     local = [base for base in mro if is_local(class_name(base)[0])]
     if class_name(decides)[0] in _CARRYING or decides in local or not any("__dict__" in class_dict(b) for b in mro):
         return None
-    return frozenset(name for base in mro if base not in local for name in _mentioned(base))
+    return frozenset(name for base in mro for name in (() if base in local else _MENTIONED[base]))
 
 
-# Classes of packages stay; those of a notebook come and go, and may have any metaclass.
-_own_names_of_package = functools.lru_cache(maxsize=1024)(_own_names)
+def _mentioned(kind: type) -> set[str]:
+    names = set(class_dict(kind))
+    for value in class_dict(kind).values():
+        for code in (part.__code__ for part in _functions(value) if type(part) is types.FunctionType):
+            for nested in all_codes(code):
+                names.update(nested.co_names)
+    return names
 
 
-def _mentioned(kind: type) -> Iterator[str]:
-    for name, value in class_dict(kind).items():
-        yield name
-        parts = [value, *(getattr(value, each, None) for each in ("__func__", "fget", "fset", "func"))]
-        for code in (part.__code__ for part in parts if type(part) is types.FunctionType):
-            yield from (each for nested in all_codes(code) for each in nested.co_names)
+def _functions(value: Any) -> tuple[Any, ...]:
+    """Return what may be functions of an attribute of a class."""
+    kind = type(value)
+    if kind is types.FunctionType or kind in ATOMS:
+        return (value,)
+    if kind is property:
+        return value.fget, value.fset
+    return tuple(getattr(value, each, None) for each in ("__func__", "fget", "fset", "func"))
+
+
+_OWN_NAMES: Final = Kinds(_own_names)
+_MENTIONED: Final = Kinds(_mentioned)
 
 
 def may_ignore_attributes(kind: type) -> bool:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.values.arrays import REDUCERS
 from durable_nb.values.budget import TooLargeError
-from durable_nb.values.kinds import ATOMS, class_name, found_by_name, mro_names
-from durable_nb.values.modules import is_local
+from durable_nb.values.kinds import ATOMS, Kinds, class_name, found_by_name, mro_names
 from durable_nb.values.registry import registry
 
 if TYPE_CHECKING:
@@ -57,19 +56,15 @@ def places(values: Iterable[object], namespace: dict[str, Any], most: int) -> It
         TooLargeError: there are more; all that was within them has been yielded.
     """
     seen, level, left_out = {_identity(namespace), _identity(builtins.__dict__)}, list(values), False
-    kinds: dict[type, Place] = {}
+    known = _places(registry.version)
     while level:
-        here = set(map(type, level))
-        kinds |= {kind: _place(kind) for kind in here - kinds.keys()}
-        yield {kinds[kind] for kind in here}
-        new = {_identity(each): each for each in level if kinds[type(each)] in (Place.INNER, Place.DEFINITION)}
-        fresh = [new[ident] for ident in new.keys() - seen]
-        seen |= new.keys()
-        inner = [each for each in fresh if kinds[type(each)] is Place.INNER]
+        place_of = {kind: known[kind] for kind in set(map(type, level))}
+        yield set(place_of.values())
+        inner = _fresh(level, {kind for kind, place in place_of.items() if place is Place.INNER}, seen)
+        definitions = _fresh(level, {kind for kind, place in place_of.items() if place is Place.DEFINITION}, seen)
         short = _not_too_long(inner, most)
         left_out = left_out or len(short) < len(inner)
-        parts = chain.from_iterable(_parts(each) for each in fresh if kinds[type(each)] is Place.DEFINITION)
-        level = [*gc.get_referents(*short), *parts]
+        level = [*gc.get_referents(*short), *chain.from_iterable(map(_parts, definitions))]
         most -= len(level)
         if most < 0:
             raise TooLargeError
@@ -101,8 +96,19 @@ def extent(values: Iterable[object], namespace: dict[str, Any], most: int) -> Ex
     return Extent(is_larger=False, meets_client=met)
 
 
+def _fresh(objects: list[Any], kinds: set[type], seen: set[int]) -> list[Any]:
+    """Return the objects of some types that were not seen, each once; they count as seen from now on."""
+    found = [each for each in objects if type(each) in kinds]
+    new = dict(zip(map(_identity, found), found, strict=True))
+    fresh = [new[ident] for ident in new.keys() - seen]
+    seen.update(new)
+    return fresh
+
+
 def _not_too_long(objects: list[Any], most: int) -> list[Any]:
     """Return those but for containers whose items would be more, so that one long list hides nothing beside it."""
+    if sum(len(each) for each in objects if type(each) in _SIZED) <= most:
+        return objects
     kept = []
     for each in sorted(objects, key=lambda each: len(each) if type(each) in _SIZED else 0):
         most -= len(each) if type(each) in _SIZED else 0
@@ -112,13 +118,16 @@ def _not_too_long(objects: list[Any], most: int) -> list[Any]:
     return kept
 
 
+@lru_cache(maxsize=1)
+def _places(version: int) -> Kinds[Place]:
+    """Return what is known of types as long as nobody registers another."""
+    del version
+    return Kinds(_place)
+
+
 def _place(kind: type) -> Place:
     if kind in ATOMS:
         return Place.END
-    return (_place_anew if is_local(class_name(kind)[0]) else _place_in_package)(kind, registry.version)
-
-
-def _place_anew(kind: type, _: int) -> Place:
     known = registry.find(kind)
     if known is not None and known.stateless:
         return Place.END if known.alike else Place.CLIENT
@@ -129,14 +138,10 @@ def _place_anew(kind: type, _: int) -> Place:
     return Place.INNER if REDUCERS.keys().isdisjoint(mro_names(kind)) else Place.END
 
 
-# Classes of packages stay; those of a notebook come and go.
-_place_in_package = lru_cache(maxsize=4096)(_place_anew)
-
-
 def _parts(definition: Any) -> list[object]:
     """Return what a function or a class holds; nothing for those of a package."""
     if isinstance(definition, type):
-        return [] if found_by_name(*class_name(definition), definition) else gc.get_referents(definition)
+        return [] if _OF_MODULES[definition] else gc.get_referents(definition)
     if found_by_name(definition.__module__, definition.__qualname__, definition):
         return []
     return [
@@ -146,3 +151,6 @@ def _parts(definition: Any) -> list[object]:
         definition.__dict__,
         definition.__annotations__,
     ]
+
+
+_OF_MODULES: Final = Kinds(lambda kind: found_by_name(*class_name(kind), kind))

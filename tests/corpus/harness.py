@@ -142,6 +142,16 @@ class Harness:
         report.own = own([each.seen for each in self._plain])[0], self._unlike
         return report
 
+    def measure(self, times: int) -> Report:
+        """Only time it, plainly and in auto mode by turns; of each the best run counts."""
+        for number in range(times):
+            with self._kernel(f"plain-{number}") as kernel:
+                self._plain.append(_play(kernel, "pass", self._cells))
+            (auto,) = self._run_durably(f"auto-{number}", AUTO, [])
+            self._measure(auto, auto)
+        _check_ran(self.report.name, self._plain[0])
+        return self.report
+
     def _kill(self, mode: str, turn_on: str, kills: list[Kill]) -> None:
         if self.report.difference:
             return
