@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from durable_nb.values.code import CodeMemo, all_codes
+from durable_nb.values.flowgraph import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +29,7 @@ _FORMATTING: Final = frozenset(
 _NAMES: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _LOADS: Final = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
 _STORES: Final = frozenset({"STORE_ATTR", "DELETE_ATTR"})
-_SILENT: Final = frozenset({"CACHE", "NOP", "PUSH_NULL", "EXTENDED_ARG"})
+_SILENT: Final = frozenset({"CACHE", "NOP", "PUSH_NULL"})
 _ATTRIBUTES: Final = frozenset(dis.opmap[name] for name in _LOADS | _STORES if name in dis.opmap)
 
 
@@ -93,17 +94,16 @@ def _variables(codes: list[CodeType], names: frozenset[str]) -> frozenset[str]:
 def _follow(code: CodeType, read: set[Dotted], stored: set[Dotted]) -> None:
     """Add the dotted names in one code object."""
     if _ATTRIBUTES.isdisjoint(code.co_code[::2]):
-        return  # disassembling costs more than the run of a small cell
+        return
     dotted: Dotted = ()
-    for instruction in dis.get_instructions(code):
-        kind = instruction.opname
+    for kind, name in operations(code):
         if kind in _NAMES:
-            dotted = (str(instruction.argval),)
+            dotted = (name,)
         elif dotted and kind in _LOADS:
-            dotted = (*dotted, str(instruction.argval))
+            dotted = (*dotted, name)
             read.add(dotted)
         elif dotted and kind in _STORES:
-            stored.add((*dotted, str(instruction.argval)))
+            stored.add((*dotted, name))
             dotted = ()
         elif kind not in _SILENT:
             dotted = ()

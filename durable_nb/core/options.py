@@ -6,12 +6,13 @@ and leaves a training that only computes as it is.
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
+from durable_nb.core.settings import environment, pandas_options
 from durable_nb.errors import FingerprintError
 from durable_nb.values.fingerprint import fingerprint
 from durable_nb.values.kinds import class_name
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from durable_nb.values.graph import Graph
 
 _DEFINED: Final = (FunctionType, BuiltinFunctionType, type)
+_EXACT: Final = frozenset({str, int, bool, type(None)})
+"""Of these types equal values are the same, as 0.0 and -0.0 are not."""
 _NUMPY_PRINT: Final[Mapping[str, Any]] = {
     "edgeitems": 3,
     "threshold": 1000,
@@ -127,10 +130,17 @@ def _different(one: Mapping[str, str], other: Mapping[str, str]) -> set[str]:
 
 
 def _digest(value: object) -> str:
+    return _digest_of_exact(value) if type(value) in _EXACT else _digest_anew(value)
+
+
+def _digest_anew(value: object) -> str:
     try:
         return fingerprint(value).hex()
     except FingerprintError as error:
         return error.type_name
+
+
+_digest_of_exact = lru_cache(maxsize=1024, typed=True)(_digest_anew)
 
 
 def _homes(graph: Graph) -> Iterator[str]:
@@ -150,7 +160,8 @@ def _homes(graph: Graph) -> Iterator[str]:
 
 
 def _other(now: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in now.items() if key in default and default[key] != value}
+    others = ((key, value, default.get(key, value)) for key, value in now.items())
+    return {key: value for key, value, usual in others if usual is not value and usual != value}
 
 
 def _matplotlib() -> Mapping[str, Any]:
@@ -173,17 +184,13 @@ def _figures() -> Mapping[str, Any]:
 
 
 def _pandas(*, display: bool) -> Mapping[str, Any]:
-    config = sys.modules.get("pandas._config.config")
-    registered: Mapping[str, Any] = getattr(config, "_registered_options", {})
-    values: Mapping[str, Any] = getattr(config, "_global_config", {})
-    found = {}
-    for key, option in registered.items():
-        value: Any = values
-        for part in key.split("."):
-            value = value[part]
-        if key.startswith("display.") == display and value != option.defval:
-            found[key] = value
-    return found
+    registered: Mapping[str, Any] = getattr(sys.modules.get("pandas._config.config"), "_registered_options", {})
+    values = pandas_options() if registered else {}
+    return {
+        key: values[key]
+        for key, option in registered.items()
+        if key.startswith("display.") == display and values[key] != option.defval
+    }
 
 
 def _numpy_print() -> Mapping[str, Any]:
@@ -202,7 +209,7 @@ def _sklearn() -> Mapping[str, Any]:
 
 
 def _polars() -> Mapping[str, Any]:
-    return {name: value for name, value in os.environ.items() if name.startswith("POLARS_")}
+    return {name: value for name, value in environment().items() if name.startswith("POLARS_")}
 
 
 ALL: Final = (

@@ -119,6 +119,27 @@ class ProcessChanges:
         cls._last[_FOLDER if event == "os.chdir" else os.fsdecode(args[0])] = cls._made
 
 
+class _Environment:
+    """The variables of this process as texts; they are decoded only when the bytes are others than the last time."""
+
+    _bytes: ClassVar[Mapping[Any, Any]] = {}
+    _texts: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def now(cls) -> Mapping[str, str]:
+        now: Mapping[Any, Any] | None = getattr(os.environ, "_data", None)
+        if now is None:
+            return dict(os.environ)
+        if now != cls._bytes:
+            cls._bytes, cls._texts = dict(now), dict(os.environ)
+        return cls._texts
+
+
+def environment() -> Mapping[str, str]:
+    """Return the variables of this process as they are now; nobody changes what is returned."""
+    return _Environment.now()
+
+
 def _read(setting: Setting) -> dict[str, Any] | None:
     if setting.module and setting.module not in sys.modules:
         return None
@@ -215,7 +236,10 @@ def _matplotlib() -> dict[str, Any]:
     given = os.environ.get("MPLBACKEND")
     # Where the environment gives none, nothing tells what matplotlib found out from what was chosen.
     own = _BACKEND if given is None else {"backend"} if dict.get(rc, "backend") == given else ()
-    return {key: value for key, value in dict.items(rc) if key not in own}
+    options = dict(dict.items(rc))
+    for key in own:
+        options.pop(key, None)
+    return options
 
 
 def _put_matplotlib(changes: Mapping[str, Any]) -> None:
@@ -250,16 +274,16 @@ def _put_numpy(changes: Mapping[str, Any]) -> None:
     numpy.seterr(**{key[6:]: value for key, value in changes.items() if key.startswith("error ")})
 
 
-def _pandas() -> dict[str, Any]:
-    config = sys.modules.get("pandas._config.config")
-    return dict(_flat(getattr(config, "_global_config", {}), ""))
-
-
-def _flat(options: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in options.items():
-        name = prefix + key
-        found += _flat(value, name + ".") if isinstance(value, dict) else [(name, value)]
+def pandas_options() -> dict[str, Any]:
+    """Return the options of pandas by their full names; none where it is not loaded."""
+    found: dict[str, Any] = {}
+    pending = [("", getattr(sys.modules.get("pandas._config.config"), "_global_config", {}))]
+    for prefix, options in pending:
+        for key, value in options.items():
+            if isinstance(value, dict):
+                pending.append((f"{prefix}{key}.", value))
+            else:
+                found[prefix + key] = value
     return found
 
 
@@ -294,7 +318,7 @@ def _put_socket(changes: Mapping[str, Any]) -> None:
 
 
 ALL = (
-    Setting("environment variables", "", lambda: os.environ, _put_environment),
+    Setting("environment variables", "", environment, _put_environment),
     Setting("current folder", "", _folder, _put_folder),
     Setting("sys.path", "", lambda: {"path": list(sys.path)}, _put_path),
     Setting("warning filters", "", lambda: {"filters": list(warnings.filters)}, _put_filters),
@@ -305,7 +329,7 @@ ALL = (
     Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
     Setting("unit rectangle", "matplotlib.path", _unit_rectangle, _put_unit_rectangle),
     Setting("numpy options", "numpy", _numpy, _put_numpy),
-    Setting("pandas options", "pandas", _pandas, _put_pandas),
+    Setting("pandas options", "pandas", pandas_options, _put_pandas),
     Setting("sklearn options", "sklearn", _sklearn, _put_sklearn),
     Setting("inline figures", "matplotlib_inline.config", _figures, _put_figures),
     Setting(LOGGERS, "", loggers.read, loggers.put),

@@ -65,6 +65,8 @@ class CallWatch:
         problems: why what it read is not fully known, after the attempt.
         overlapped: whether another call of the session ran at the same time.
         outside: whether it did something beyond this process, after the attempt: wrote a file, say, or connected.
+        files_now: tells which files it has read so far.
+        streams: tells which random streams have advanced so far.
     """
 
     def __init__(self, session: Session, overlap: Overlap, named: Callable[[], NamedFiles] = tuple) -> None:
@@ -73,7 +75,7 @@ class CallWatch:
         self._named = named
         ProcessChanges.watch()
         self._overlap = overlap
-        self._file_watch = FileWatch(session.root, overwriting=session.written.overwriting)
+        self.files_now = FileWatch(session.root, overwriting=session.written.overwriting)
         self.files: tuple[FileDependency, ...] = ()
         self.left: tuple[WrittenFile, ...] = ()
         self.advanced: dict[str, tuple[str, Any]] = {}
@@ -86,25 +88,25 @@ class CallWatch:
         """Begin to watch."""
         self._overlap.enter(self)
         self._look = self._session.opened.begin()  # before the watch sees how it looks for folders
-        self._file_watch.__enter__()
+        self.files_now.__enter__()
         for path, kind in self._named():
-            self._file_watch.note(path, kind)
+            self.files_now.note(path, kind)
         self._changes = ProcessChanges.made()
-        self._streams = StreamWatch()
+        self.streams = StreamWatch()
 
     def __exit__(self, *exc_info: object) -> None:
         """Gather what was seen."""
-        self.advanced = self._streams.advanced(seeded=self._overlap.seeded)
+        self.advanced = self.streams.advanced(seeded=self._overlap.seeded)
         self.process_changes = ProcessChanges.since(self._changes)
-        self._file_watch.__exit__(None, None, None)
+        self.files_now.__exit__(None, None, None)
         self._overlap.leave(self)
         opened = self._session.opened.end(self._look)
         if not self.overlapped:  # else others may have opened or made them
             for path in opened:
-                self._file_watch.opened_unseen(path)
-            self._file_watch.note_made(self._named())
-        self.files = self._file_watch.reads()
-        self.left = self._file_watch.left()
+                self.files_now.opened_unseen(path)
+            self.files_now.note_made(self._named())
+        self.files = self.files_now.reads()
+        self.left = self.files_now.left()
         self._session.written.touch(each.path for each in self.left)
-        self.problems = self._file_watch.problems
-        self.outside = self._file_watch.outside or bool(self.left)
+        self.problems = self.files_now.problems
+        self.outside = self.files_now.outside or bool(self.left)

@@ -7,13 +7,14 @@ import inspect
 import io
 import tokenize
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import xxhash
 
 from durable_nb.notebook.flow import Flow
 from durable_nb.notebook.magics_code import SHELL, is_shell_call, magic_codes
-from durable_nb.values.code import all_codes, code_names, encode_constant
+from durable_nb.values.code import all_codes, code_names, encode_constant, imports_or_deletes
 from durable_nb.values.tree import looks_like_path, tree_facts
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def analyse_cell(source: str, *, transform: Callable[[str], str]) -> CellCode:
     magics = list(magic_codes(tree, transform)) if has_magics else []
     trees = [tree, *(magic.nested.tree for magic in magics)]
     modules = [_compile(part) for part in trees]
-    inner = [[code for code in all_codes(m) if code is not m] for m in modules]
-    names = [code_names(code) for m, codes in zip(modules, inner, strict=True) for code in [m, *codes]]
-    deleted = frozenset().union(*(code_names(code).deletes for codes in inner for code in codes))
+    inner = [code for m in modules for code in all_codes(m) if code is not m]
+    names = [code_names(code) for code in (*modules, *inner) if imports_or_deletes(code)]
+    deleted = frozenset().union(*(code_names(code).deletes for code in inner if imports_or_deletes(code)))
     flow = Flow({id(m.call): m.nested for m in magics}, deleted)
     flow.block(tree.body)
     calls = [magic.call for magic in magics]
@@ -133,12 +134,19 @@ def _encoded(tree: ast.AST, code: Mapping[int, ast.Module]) -> Iterator[bytes]:
             yield b"[%d:" % len(item)
             pending.extend(reversed(item))
         elif isinstance(item, ast.AST):
-            node = code.get(id(item), item)
-            fields = [value for name, value in ast.iter_fields(node) if name not in _NOTATION]
-            yield b"(%s%d:" % (type(node).__name__.encode(), len(fields))
-            pending.extend(reversed(fields))
+            node: Any = code.get(id(item), item)
+            head, fields = _shape(type(node))  # type: ignore[arg-type]  # a class can be hashed
+            yield head
+            pending.extend([getattr(node, name) for name in fields])
         else:
             yield encode_constant(item)
+
+
+@cache
+def _shape(kind: type[ast.AST]) -> tuple[bytes, tuple[str, ...]]:
+    """Return how a node of a kind begins when it is encoded, and its fields, last ones first."""
+    fields = [name for name in kind._fields if name not in _NOTATION]
+    return b"(%s%d:" % (kind.__name__.encode(), len(fields)), tuple(reversed(fields))
 
 
 def _is_quiet(tree: ast.Module, source: str) -> bool:

@@ -77,7 +77,7 @@ class AutoMode:
         ):
             return None
         try:
-            code = analyse_cell(cell.source, transform=self._shell.transform_cell)
+            code = analyse_cell(cell.source, transform=notebook.namespace.transform)
         except (SyntaxError, ValueError, RecursionError):
             return None  # IPython says so
         return None if only_sets_up(code.tree, notebook.namespace.names) else code

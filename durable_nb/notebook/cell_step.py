@@ -196,10 +196,9 @@ class CellStep(CellRun):
         self.watch = CallWatch(self.session, self.session.cell_overlap, named)
         self._databases = DatabaseFiles(self.inputs.fingerprints.clients, self.session.root)
         running = self.notebook.origins.running
-        running.watch()
         with self._in_pass(), tee_for(shell) as self.tee, self.watch:
+            running.watched_by(self.watch)
             yield
-        running.unwatch()
         files = frozenset((each.path, each.kind) for each in (*self.watch.files, *self.read_unseen()))
         first = self.seeds_first()
         drawn = {name: before for name, (before, _) in self.watch.advanced.items() if name not in first}

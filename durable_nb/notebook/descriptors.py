@@ -7,10 +7,11 @@ import os
 import selectors
 import threading
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _CHUNK_BYTES = 1 << 16
 
@@ -35,30 +36,61 @@ class Descriptors:
     """
 
     def __init__(self, streams: Mapping[int, Stream]) -> None:
+        self._reader = _reader(os.getpid())
         self._pipes = [_Pipe(descriptor, stream) for descriptor, stream in streams.items()]
-        self._lock = threading.Lock()
-        if self._pipes:
-            threading.Thread(target=self._serve, name="durable_nb output", daemon=True).start()
+        self._reader.watch(self._pipes)
 
     def close(self) -> None:
         """Give the descriptors back, after showing all that was written to them."""
+        self._reader.leave(self._pipes)
         for pipe in self._pipes:
             pipe.give_back()
+            pipe.show_waiting()
+            if pipe.ended:
+                os.close(pipe.reader)
+        self._reader.watch([pipe for pipe in self._pipes if not pipe.ended])
+
+
+class _Reader:
+    """The thread that shows what arrives meanwhile, one for all cells: it sleeps where nothing does."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, pipes: Iterable[_Pipe]) -> None:
+        """Show what arrives in pipes from now on."""
         with self._lock:
-            for pipe in self._pipes:
-                pipe.show_waiting()
+            for pipe in pipes:
+                self._selector.register(pipe.reader, selectors.EVENT_READ, pipe)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="durable_nb output", daemon=True)
+                self._thread.start()
+
+    def leave(self, pipes: Iterable[_Pipe]) -> None:
+        """Leave pipes to whoever calls; what the thread has read of them is shown."""
+        with self._lock:
+            for pipe in pipes:
+                if not pipe.ended:
+                    self._selector.unregister(pipe.reader)
 
     def _serve(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            for pipe in self._pipes:
-                selector.register(pipe.reader, selectors.EVENT_READ, pipe)
-            while selector.get_map():
-                for key, _ in selector.select():
-                    with self._lock:
+        while True:
+            for key, _ in self._selector.select():
+                with self._lock:
+                    if self._selector.get_map().get(key.fd) is key:  # not left since
                         key.data.show_waiting()
                         if key.data.ended:
-                            selector.unregister(key.fileobj)
-                            os.close(key.data.reader)
+                            self._selector.unregister(key.fd)
+                            os.close(key.fd)
+
+
+@cache
+def _reader(pid: int) -> _Reader:
+    """Return the reader of a process: a forked child has none of its parent's threads."""
+    del pid
+    return _Reader()
 
 
 class _Pipe:

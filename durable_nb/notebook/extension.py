@@ -280,6 +280,8 @@ class DurableNB(Configurable):
         self._runs_in, self._running, self._loading = request, info, False
         self.cell = self._cell_of(info)
         self.display.cell_began(self.cell)
+        if self.notebook is not None:
+            self.notebook.namespace.cell_begins(self.cell.source, getattr(info, "transformed_cell", None))
         is_step = self._auto_mode.claim(self.cell) or self.cell.is_step
         if self.notebook is not None:
             if sets_a_stream(self.cell.source):

@@ -43,12 +43,17 @@ class Namespace:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
+        self._transformed: dict[str, str] = {}
         self.names: dict[str, Any] = shell.user_ns
 
     def transform(self, source: str) -> str:
         """Return a cell's source as Python, after IPython's own transform."""
-        transformed: str = self._shell.transform_cell(source)
-        return transformed
+        known = self._transformed.get(source)
+        return self._shell.transform_cell(source) if known is None else known
+
+    def cell_begins(self, source: str, transformed: str | None) -> None:
+        """Take over what IPython made of the cell that begins, where it tells."""
+        self._transformed = {} if transformed is None else {source: transformed}
 
     def is_user(self, name: str) -> bool:
         """Say whether a name is the user's own rather than IPython's."""

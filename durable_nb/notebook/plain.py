@@ -27,7 +27,7 @@ class PlainCells:
         """Enter the scope of a cell that is no step; a step enters its own."""
         self._source = cell.source
         self._pass = notebook.origins.running.scope_pass = _begin_pass(
-            notebook, cell, digest_of(notebook.shell.transform_cell(cell.source))
+            notebook, cell, digest_of(notebook.namespace.transform(cell.source))
         )
         move_to(Place(self._pass))
 

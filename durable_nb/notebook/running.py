@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from durable_nb.core.passes import ScopePass
     from durable_nb.core.session import Session
+    from durable_nb.core.watch import CallWatch
     from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.inputs import CellInputs
     from durable_nb.notebook.namespace import Namespace
@@ -81,6 +82,7 @@ class RunningCell:
         self._code: CellCode | None = None
         self._inputs: CellInputs = NO_INPUTS
         self._key: bytes | str = "the cell that made it was not looked at"
+        self._own_watch: FileWatch | None = None
         self._files: FileWatch | None = None
         self._streams: StreamWatch | None = None
         self._task = _task()
@@ -90,16 +92,20 @@ class RunningCell:
         self.holding_none: frozenset[str] = frozenset()
 
     def watch(self) -> None:
-        """Its code begins to run, perhaps once more."""
-        self.unwatch()
+        """Its code begins to run, and nobody else watches it."""
+        self._files = self._own_watch = FileWatch(self._session.root)
+        self._streams = StreamWatch()
+        self._own_watch.__enter__()
+
+    def watched_by(self, watch: CallWatch) -> None:
+        """Its code begins to run as a step, perhaps once more."""
         self._met = 0
-        self._files, self._streams = FileWatch(self._session.root), StreamWatch()
-        self._files.__enter__()
+        self._files, self._streams = watch.files_now, watch.streams
 
     def unwatch(self) -> None:
         """Its code ran."""
-        if self._files is not None:
-            self._files.__exit__(None, None, None)
+        if self._own_watch is not None:
+            self._own_watch.__exit__(None, None, None)
 
     def read_plain(self, source: str) -> None:
         """Compute the key of a cell without ``%%step``."""

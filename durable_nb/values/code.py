@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dis
 import functools
 import importlib.util
 import linecache
@@ -35,6 +36,7 @@ _HAS_DOCSTRING = 0x4000000  # CO_HAS_DOCSTRING, new in Python 3.14
 _CO_OPTIMIZED = 0x1
 _FUTURES = 0x0FFF0000 & ~0x4000000
 _MAIN = "__main__"
+_IMPORTS_OR_DELETES = frozenset(dis.opmap[name] for name in ("IMPORT_NAME", "DELETE_NAME", "DELETE_GLOBAL"))
 # Each class body loads these for itself; they are nothing a notebook binds.
 _CLASS_PRELUDE = frozenset({"__name__", "__annotations__"})
 
@@ -121,6 +123,11 @@ def code_digest(code: CodeType) -> bytes:
 def code_names(code: CodeType) -> CodeNames:
     """Return the global names that one code object may touch; nested code does not count."""
     return _names(code)
+
+
+def imports_or_deletes(code: CodeType) -> bool:
+    """Say whether a code object, without what is nested in it, imports a module or deletes a global name."""
+    return not _IMPORTS_OR_DELETES.isdisjoint(code.co_code[::2])
 
 
 def code_texts(code: CodeType) -> list[str]:

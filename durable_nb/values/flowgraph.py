@@ -8,6 +8,7 @@ are edges, joined instructions are taken apart, and equal endings are one node.
 from __future__ import annotations
 
 import dis
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,9 @@ _HAS_CONST = frozenset(dis.hasconst)
 _HAS_NAME = frozenset(dis.hasname)
 _HAS_LOCAL = frozenset(dis.haslocal) | frozenset(dis.hasfree)
 _HAS_JUMP = frozenset(getattr(dis, "hasjump", ())) | frozenset(dis.hasjrel) | frozenset(dis.hasjabs)
+# Bits of an argument that are none of the number of its name.
+_FLAG_BITS = {"LOAD_GLOBAL": 1} | ({"LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2} if sys.version_info >= (3, 12) else {})
+_EXTENDED_ARG = dis.opmap["EXTENDED_ARG"]
 _SPIN = -1  # the target of a jump to itself
 _SPIN_LABEL = b"spin"
 
@@ -80,6 +84,19 @@ def disassemble(code: CodeType) -> list[tuple[dis.Instruction, Any]]:
     return [
         (i, code.co_consts[i.arg or 0] if i.opcode in _HAS_CONST else i.argval) for i in dis.get_instructions(blank)
     ]
+
+
+def operations(code: CodeType) -> Iterator[tuple[str, str]]:
+    """Yield the name of each instruction, and the name that it is about, or "": at a tenth of what `dis` takes."""
+    bytecode, names, above = code.co_code, code.co_names, 0
+    for opcode, argument in zip(bytecode[::2], bytecode[1::2], strict=True):
+        if opcode == _EXTENDED_ARG:
+            above = (above | argument) << 8
+            continue
+        operation = dis.opname[opcode]
+        number = (above | argument) >> _FLAG_BITS.get(operation, 0)
+        yield operation, names[number] if opcode in _HAS_NAME else ""
+        above = 0
 
 
 def _steps(code: CodeType, encode: Callable[[object], bytes]) -> Iterator[_Step]:

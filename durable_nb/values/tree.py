@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator
+
+N = TypeVar("N", bound=ast.AST)
 
 MAX_PATH = 4096
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -29,6 +32,8 @@ _SHELLS = frozenset({"ip", "ipython", "shell"})
 _DYNAMIC_MAGICS = frozenset({"rerun", "recall", "macro", "store", "pylab", "who", "who_ls", "whos"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _MAIN = "__main__"
+# Whether something is loaded or stored stands beside the name, an operator beside its operands.
+_TELL_NOTHING = frozenset({"ctx", "op", "ops", "kind", "type_comment", "type_ignores"})
 _DYNAMIC_TEXTS = DYNAMIC_ATTRIBUTES | {_MAIN}
 
 
@@ -57,9 +62,9 @@ def tree_facts(tree: ast.AST, *, skip: Collection[ast.AST] = ()) -> TreeFacts:
     Returns:
         The facts of the node and everything below it.
     """
-    nodes = list(_walk(tree, {id(node) for node in skip}))
+    nodes = _Nodes(tree, skip)
     patterns = list(_patterns(nodes))
-    outside = _walk(tree, {id(node) for node in (*skip, *patterns)}) if patterns else nodes
+    outside = _Nodes(tree, (*skip, *patterns)) if patterns else nodes
     spoken = list(_spoken(nodes))
     mentions = {word for text in spoken for word in identifiers(text)}
     paths = {text for text in _literals(outside) if looks_like_path(text)}
@@ -98,14 +103,34 @@ def looks_like_path(text: str, *, bare: bool = False) -> bool:
     return bare or not _PATH_SIGNS.isdisjoint(text)
 
 
-def _walk(tree: ast.AST, skip: set[int]) -> Iterator[ast.AST]:
-    pending = [tree]
-    while pending:
-        node = pending.pop()
-        if id(node) in skip or _is_text(node):
-            continue
-        yield node
-        pending.extend(ast.iter_child_nodes(node))
+class _Nodes:
+    """The nodes of a tree by their types: most questions are about few of them."""
+
+    def __init__(self, tree: ast.AST, skip: Collection[ast.AST]) -> None:
+        self._by_type: dict[type, list[Any]] = {}
+        skipped = {id(node) for node in skip}
+        pending: list[Any] = [tree]
+        while pending:
+            node = pending.pop()
+            if (skipped and id(node) in skipped) or _is_text(node):
+                continue
+            self._by_type.setdefault(type(node), []).append(node)
+            for name in _inner_fields(type(node)):  # type: ignore[arg-type]  # a class can be hashed
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    pending += [each for each in value if isinstance(each, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    pending.append(value)
+
+    def of(self, kind: type[N]) -> list[N]:
+        """Return the nodes of a type."""
+        return self._by_type.get(kind, [])
+
+
+@cache
+def _inner_fields(kind: type[ast.AST]) -> tuple[str, ...]:
+    """Return the fields in which a node may have others that tell something."""
+    return tuple(name for name in kind._fields if name not in _TELL_NOTHING)
 
 
 def _is_text(node: ast.AST) -> bool:
@@ -113,26 +138,24 @@ def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _literals(nodes: Iterable[ast.AST]) -> Iterator[str]:
-    for node in nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
+def _literals(nodes: _Nodes) -> list[str]:
+    return [node.value for node in nodes.of(ast.Constant) if isinstance(node.value, str)]
 
 
-def _patterns(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+def _patterns(nodes: _Nodes) -> Iterator[ast.AST]:
     """Yield what Python's own matching is given: it is seen when it happens, in the right folder."""
-    for node in nodes:
-        if isinstance(node, ast.Call) and _matches(node):
-            yield from (each for each in node.args if isinstance(each, ast.Constant | ast.JoinedStr))
+    for call in nodes.of(ast.Call):
+        if _matches(call):
+            yield from (each for each in call.args if isinstance(each, ast.Constant | ast.JoinedStr))
 
 
 def _matches(call: ast.Call) -> bool:
     return getattr(call.func, "attr", getattr(call.func, "id", "")) in _MATCHERS
 
 
-def _spoken(nodes: list[ast.AST]) -> Iterator[str]:
+def _spoken(nodes: _Nodes) -> Iterator[str]:
     """Yield string literals which are, or through one variable become, an argument of a call."""
-    calls = [node for node in nodes if isinstance(node, ast.Call) and not (_only_shows(node) or _matches(node))]
+    calls = [call for call in nodes.of(ast.Call) if not (_only_shows(call) or _matches(call))]
     passed: set[str] = set()
     for call in calls:
         for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
@@ -148,18 +171,15 @@ def _only_shows(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Name) and call.func.id in _SHOWING
 
 
-def _assignments(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
-    for node in nodes:
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
-            targets = [node.target]
-        value = getattr(node, "value", None)
-        for target in targets:
-            for name in ast.walk(target):
-                if isinstance(name, ast.Name) and isinstance(value, ast.expr):
-                    yield name.id, value
+def _assignments(nodes: _Nodes) -> Iterator[tuple[str, ast.expr]]:
+    assigned = [(target, node.value) for node in nodes.of(ast.Assign) for target in node.targets]
+    assigned += [(node.target, node.value) for node in nodes.of(ast.AugAssign)]
+    assigned += [(node.target, node.value) for node in nodes.of(ast.NamedExpr)]
+    assigned += [(node.target, node.value) for node in nodes.of(ast.AnnAssign) if node.value is not None]
+    for target, value in assigned:
+        for name in ast.walk(target):
+            if isinstance(name, ast.Name):
+                yield name.id, value
 
 
 def _texts(expression: ast.expr) -> Iterator[str]:
@@ -194,20 +214,20 @@ def _parts(node: ast.expr) -> list[ast.expr | None]:  # noqa: PLR0911 - one line
     return []
 
 
-def _dynamic(tree: ast.AST, nodes: list[ast.AST]) -> Iterator[str]:
-    compared = {id(c) for n in nodes if isinstance(n, ast.Compare) for c in [n.left, *n.comparators]}
-    for node in nodes:
-        if isinstance(node, ast.Name) and node.id in DYNAMIC_NAMES and _is_load(node):
-            yield node.id
-        elif isinstance(node, ast.Attribute):
-            yield from _dynamic_attribute(node)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from _dynamic_import(node)
-        elif isinstance(node, ast.Constant) and node.value in _DYNAMIC_TEXTS and id(node) not in compared:
-            yield str(node.value)
-        elif isinstance(node, ast.Call):
-            yield from _dynamic_magic(node)
-    if any(isinstance(node, ast.Name) and node.id in _SCOPE_READERS for node in nodes):
+def _dynamic(tree: ast.AST, nodes: _Nodes) -> Iterator[str]:
+    names = nodes.of(ast.Name)
+    yield from (name.id for name in names if name.id in DYNAMIC_NAMES and _is_load(name))
+    for attribute in nodes.of(ast.Attribute):
+        yield from _dynamic_attribute(attribute)
+    imports: list[ast.Import | ast.ImportFrom] = [*nodes.of(ast.Import), *nodes.of(ast.ImportFrom)]
+    for statement in imports:
+        yield from _dynamic_import(statement)
+    texts = [node for node in nodes.of(ast.Constant) if isinstance(node.value, str) and node.value in _DYNAMIC_TEXTS]
+    compared = {id(each) for node in nodes.of(ast.Compare) for each in (node.left, *node.comparators)}
+    yield from (str(text.value) for text in texts if id(text) not in compared)
+    for call in nodes.of(ast.Call):
+        yield from _dynamic_magic(call)
+    if any(name.id in _SCOPE_READERS for name in names):
         yield from _scope_readers(tree)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dis
 import gc
 import linecache
 import os
 import subprocess
 import sys
+import typing
+from pathlib import Path
 from textwrap import dedent
 from types import FunctionType
 
@@ -15,6 +18,7 @@ import pytest
 from durable_nb.errors import FingerprintError
 from durable_nb.values import code as code_module
 from durable_nb.values.code import CodeFacts, code_digest, encode_constant, function_facts
+from durable_nb.values.flowgraph import operations
 from durable_nb.values.tree import looks_like_path
 
 
@@ -362,3 +366,16 @@ def test_source_of_decorated_functions_and_lambdas_is_found() -> None:
 def test_what_looks_like_a_path(text: str, bare: bool, expected: bool) -> None:
     """A path has a separator, a dot or a star, or is a bare word where that is allowed."""
     assert looks_like_path(text, bare=bare) is expected
+
+
+@pytest.mark.parametrize("module", [typing, dis, subprocess, linecache])
+def test_operations_are_those_that_dis_tells(module) -> None:
+    """The names that instructions are about come from this version of Python, modules of many names included."""
+    many = "\n".join(f"name_{n}.attribute_{n} = other_{n}" for n in range(300))
+    texts = [Path(module.__file__).read_text(), many, "class A(B):\n def f(self): return super().f(x)"]
+    codes = [code for text in texts for code in code_module.all_codes(compile(text, "<text>", "exec"))]
+    assert len(codes) > 8
+    for code in codes:
+        told = [each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG"]
+        named = [(each.opname, each.argval if each.opcode in dis.hasname else "") for each in told]
+        assert [each for each in operations(code) if each[0] != "CACHE"] == named
