@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from durable_nb.core.settings import environment, pandas_options
+from durable_nb.core.settings import ALL as SETTINGS
+from durable_nb.core.settings import readings
 from durable_nb.errors import FingerprintError
 from durable_nb.values.fingerprint import fingerprint
 from durable_nb.values.kinds import class_name
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from durable_nb.core.codes import Codes
+    from durable_nb.core.settings import Readings
     from durable_nb.store.records import DisplayRecord
     from durable_nb.values.graph import Graph
 
@@ -80,47 +82,47 @@ class Option:
 
     Attributes:
         name: one of them, for people.
-        read: returns those that are not as the library has them by default.
+        setting: the name of the setting that they are read with.
+        unusual: returns those of a reading that are not as the library has them by default.
         matters: says whether they may matter to a step.
     """
 
     name: str
-    read: Callable[[], Mapping[str, Any]]
+    setting: str
+    unusual: Callable[[Mapping[str, Any]], Mapping[str, Any]]
     matters: Callable[[Use], bool]
 
+    def digests(self, reading: Mapping[str, Any] | None) -> dict[str, str]:
+        """Return digests of the options that are not the library's own defaults."""
+        return {key: _digest(value) for key, value in self.unusual(reading).items()} if reading is not None else {}
 
-def options_now() -> dict[str, dict[str, str]]:
-    """Return digests of all options that are not the libraries' own defaults, by ``Option.name``."""
-    return {each.name: {key: _digest(value) for key, value in each.read().items()} for each in ALL}
 
-
-def options_used(
-    before: Mapping[str, Mapping[str, str]], use: Use, after: Mapping[str, Mapping[str, str]]
-) -> dict[str, list[Any]]:
+def options_used(before: Readings, use: Use, after: Readings) -> dict[str, list[Any]]:
     """Return the options that may have mattered to a step, to be recorded with it.
 
     Args:
-        before: ``options_now`` before it ran.
+        before: all settings before it ran.
         use: what it did.
-        after: ``options_now`` after it ran; what the step itself set is no condition.
+        after: all settings after it ran; what the step itself set is no condition.
 
     Returns:
         By ``Option.name`` the options that were not the default, and the names of those that the step set.
     """
-    return {
-        each.name: [dict(before[each.name]), sorted(_different(before[each.name], after[each.name]))]
-        for each in ALL
-        if each.matters(use)
-    }
+    used = {}
+    for each in ALL:
+        if each.matters(use):
+            first, last = each.digests(before[each.setting]), each.digests(after[each.setting])
+            used[each.name] = [first, sorted(_different(first, last))]
+    return used
 
 
 def changed_option(recorded: Mapping[str, Any]) -> str | None:
     """Return the name of the first option that is another than when ``options_used`` was recorded."""
+    now = readings(each for each in SETTINGS if any(option.setting == each.name for option in ALL)) if recorded else {}
     for each in ALL:
         if each.name in recorded:
             before, own = recorded[each.name]
-            now = {key: _digest(value) for key, value in each.read().items()}
-            for key in sorted(_different(before, now) - set(own)):
+            for key in sorted(_different(before, each.digests(now[each.setting])) - set(own)):
                 return f"{each.name} {key}"
     return None
 
@@ -164,62 +166,61 @@ def _other(now: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]
     return {key: value for key, value, usual in others if usual is not value and usual != value}
 
 
-def _matplotlib() -> Mapping[str, Any]:
-    module = sys.modules.get("matplotlib")
-    original = getattr(module, "rcParamsOrig", None)  # as loaded, with the user's own matplotlibrc
-    if module is None or original is None:
-        return {}
-    # As plain dicts: to look up a backend would choose one.
-    found = _other(dict(dict.items(module.rcParams)), dict(dict.items(original)))
+def _matplotlib(now: Mapping[str, Any]) -> Mapping[str, Any]:
+    original: Any = getattr(sys.modules.get("matplotlib"), "rcParamsOrig", {})  # as loaded, with a matplotlibrc
+    found = _other(now, dict(dict.items(original)))
     return {key: value for key, value in found.items() if not key.startswith("backend")}
 
 
-def _figures() -> Mapping[str, Any]:
-    kind = getattr(sys.modules.get("matplotlib_inline.config"), "InlineBackend", None)
-    if kind is None or not kind.initialized():
-        return {}
-    backend = kind.instance()
-    now = {"formats": sorted(backend.figure_formats), "print_figure_kwargs": dict(backend.print_figure_kwargs)}
-    return _other(now, {"formats": ["png"], "print_figure_kwargs": {"bbox_inches": "tight"}})
+def _figures(now: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _other(now, {"formats": {"png"}, "print_figure_kwargs": {"bbox_inches": "tight"}})
 
 
-def _pandas(*, display: bool) -> Mapping[str, Any]:
+def _pandas(now: Mapping[str, Any], *, display: bool) -> Mapping[str, Any]:
     registered: Mapping[str, Any] = getattr(sys.modules.get("pandas._config.config"), "_registered_options", {})
-    values = pandas_options() if registered else {}
-    return {
-        key: values[key]
-        for key, option in registered.items()
-        if key.startswith("display.") == display and values[key] != option.defval
-    }
+    usual = {key: each.defval for key, each in registered.items() if key.startswith("display.") == display}
+    return _other(now, usual)
 
 
-def _numpy_print() -> Mapping[str, Any]:
-    numpy = sys.modules.get("numpy")
-    return _other(numpy.get_printoptions(), _NUMPY_PRINT) if numpy is not None else {}
+def _numpy(now: Mapping[str, Any], kind: str, usual: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _other({key.removeprefix(kind): value for key, value in now.items() if key.startswith(kind)}, usual)
 
 
-def _numpy_errors() -> Mapping[str, Any]:
-    numpy = sys.modules.get("numpy")
-    return _other(numpy.geterr(), _NUMPY_ERRORS) if numpy is not None else {}
+def _sklearn(now: Mapping[str, Any]) -> Mapping[str, Any]:
+    return _other(now, getattr(sys.modules.get("sklearn._config"), "_global_config", {}))
 
 
-def _sklearn() -> Mapping[str, Any]:
-    config = sys.modules.get("sklearn._config")
-    return _other(config.get_config(), config._global_config) if config is not None else {}  # noqa: SLF001
+def _polars(now: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in now.items() if name.startswith("POLARS_")}
 
 
-def _polars() -> Mapping[str, Any]:
-    return {name: value for name, value in environment().items() if name.startswith("POLARS_")}
+def _shows(package: str) -> Callable[[Use], bool]:
+    return lambda use: use.text and package in use.packages
 
 
 ALL: Final = (
-    Option("matplotlib option", _matplotlib, lambda use: use.images or bool(use.packages & {"matplotlib", "seaborn"})),
-    Option("option of inline figures", _figures, lambda use: use.images),
-    Option("pandas option", lambda: _pandas(display=False), lambda use: "pandas" in use.packages),
-    Option("pandas display option", lambda: _pandas(display=True), lambda use: use.text and "pandas" in use.packages),
-    Option("numpy print option", _numpy_print, lambda use: use.text and bool(use.packages & {"numpy", "pandas"})),
-    Option("numpy error option", _numpy_errors, lambda use: bool(use.packages & {"numpy", "pandas"})),
-    Option("sklearn option", _sklearn, lambda use: "sklearn" in use.packages),
-    Option("polars option", _polars, lambda use: use.text and "polars" in use.packages),
+    Option(
+        "matplotlib option",
+        "matplotlib options",
+        _matplotlib,
+        lambda use: use.images or bool(use.packages & {"matplotlib", "seaborn"}),
+    ),
+    Option("option of inline figures", "inline figures", _figures, lambda use: use.images),
+    Option("pandas option", "pandas options", partial(_pandas, display=False), lambda use: "pandas" in use.packages),
+    Option("pandas display option", "pandas options", partial(_pandas, display=True), _shows("pandas")),
+    Option(
+        "numpy print option",
+        "numpy options",
+        partial(_numpy, kind="print ", usual=_NUMPY_PRINT),
+        lambda use: use.text and bool(use.packages & {"numpy", "pandas"}),
+    ),
+    Option(
+        "numpy error option",
+        "numpy options",
+        partial(_numpy, kind="error ", usual=_NUMPY_ERRORS),
+        lambda use: bool(use.packages & {"numpy", "pandas"}),
+    ),
+    Option("sklearn option", "sklearn options", _sklearn, lambda use: "sklearn" in use.packages),
+    Option("polars option", "environment variables", _polars, _shows("polars")),
 )
 """All that is looked at."""

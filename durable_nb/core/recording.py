@@ -57,6 +57,7 @@ def encode_connected(
     *,
     label: str = "",
     unread: Mapping[str, object] | None = None,
+    known: Graph | None = None,
 ) -> Encoded:
     """Encode what a step made; parts of it that belong to an input are referred to rather than copied.
 
@@ -68,6 +69,7 @@ def encode_connected(
         label: how errors call the value.
         unread: variables that were no inputs; where the outputs hold one all the same, as by way of what a library
             remembers, it is referred to, and is among the ``roots`` of what is returned.
+        known: the graph of what was made, where somebody has it; that of other values is not taken.
 
     Raises:
         EncodeError: something in it cannot be saved.
@@ -75,7 +77,7 @@ def encode_connected(
     """
     if not inputs.holds_objects() and not unread and "torch" not in sys.modules:
         return encode(value, namespace=namespace, label=label)  # there is nothing that it could be a part of
-    outputs = graph_of(made, namespace)
+    outputs = known if known is not None and known.is_of(made) else graph_of(made, namespace)
     _refuse_shared_tensors(inputs, outputs)
     held = _held(outputs, inputs, unread or {}, namespace)
     aliases = _addressable(held.shared_with(outputs)) if held.walks else {}

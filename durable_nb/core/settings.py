@@ -10,6 +10,7 @@ import os
 import sys
 import time
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -17,7 +18,7 @@ from durable_nb.core import loggers
 from durable_nb.values.audit import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
 LOGGERS: Final = "loggers"
 """The setting that may hold what cannot be made again."""
@@ -46,23 +47,38 @@ class Setting:
     put: Callable[[Mapping[str, Any]], None]
 
 
+Readings = Mapping[str, Mapping[str, Any] | None]
+"""Settings by their names; None where their module is not loaded."""
+
+
+def readings(settings: Iterable[Setting]) -> Readings:
+    """Return settings as they are now."""
+    return {each.name: _read(each) for each in settings}
+
+
 class SettingsWatch:
-    """Compares settings with what they were when it was made."""
+    """Compares settings with what they were when it was made.
+
+    Attributes:
+        before: what they were then.
+        after: what they were when ``changes`` was asked for last.
+    """
 
     def __init__(self, settings: tuple[Setting, ...]) -> None:
         self._settings = settings
-        self._before = {each.name: _read(each) for each in settings}
+        self.before = self.after = readings(settings)
 
     def changes(self) -> dict[str, dict[str, Any]]:
         """Return what has another value now, by setting; all of a module's settings when it was loaded since."""
         found: dict[str, dict[str, Any]] = {}
-        for each in self._settings:
-            before, now = self._before[each.name] or {}, _read(each)
+        self.after = readings(self._settings)
+        for name, now in self.after.items():
+            before = self.before[name] or {}
             if now is None or now == before:
                 continue
             changed = {key: value for key, value in now.items() if key not in before or before[key] != value}
             changed.update(dict.fromkeys(before.keys() - now.keys()))
-            found[each.name] = changed
+            found[name] = changed
         return found
 
 
@@ -302,11 +318,18 @@ def _put_sklearn(changes: Mapping[str, Any]) -> None:
 
 def _figures() -> dict[str, Any]:
     kind = sys.modules["matplotlib_inline.config"].InlineBackend
-    return {"formats": set(kind.instance().figure_formats)} if kind.initialized() else {}
+    if not kind.initialized():
+        return {}
+    backend = kind.instance()
+    return {"formats": set(backend.figure_formats), "print_figure_kwargs": dict(backend.print_figure_kwargs)}
 
 
 def _put_figures(changes: Mapping[str, Any]) -> None:
-    sys.modules["matplotlib_inline.config"].InlineBackend.instance().figure_formats = changes["formats"]
+    backend = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+    if "formats" in changes:
+        backend.figure_formats = changes["formats"]
+    if "print_figure_kwargs" in changes:
+        backend.print_figure_kwargs = changes["print_figure_kwargs"]
 
 
 def _socket() -> dict[str, Any]:

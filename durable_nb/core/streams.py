@@ -102,9 +102,18 @@ def any_seeds(names: Iterable[str]) -> bool:
 
 def script_seeds() -> bool:
     """Say whether the program, or a module of its own that is loaded, calls something that sets a stream."""
-    own = {name for name in list(sys.modules) if name.partition(".")[0] != "durable_nb"}
+    own = [name for name in list(sys.modules) if name != "durable_nb" and not name.startswith("durable_nb.")]
     files = {getattr(sys.modules.get(name), "__file__", None) for name in own}
-    return any(_source_seeds(file) for file in files if file and file.endswith(".py") and not is_installed_path(file))
+    for file in files - _OF_PACKAGES:
+        if not file or not file.endswith(".py") or is_installed_path(file):
+            _OF_PACKAGES.add(file)
+        elif _source_seeds(file):
+            return True
+    return False
+
+
+_OF_PACKAGES: set[str | None] = set()
+"""The files of modules that are none of the program's own, of which there are thousands."""
 
 
 @lru_cache(maxsize=4096)

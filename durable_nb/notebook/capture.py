@@ -9,7 +9,7 @@ from durable_nb.core.conditions import Conditions
 from durable_nb.core.failure import record_error
 from durable_nb.core.module_attributes import reaches_module, values_of
 from durable_nb.core.mutations import find_mutations
-from durable_nb.core.options import Use, options_now, options_used
+from durable_nb.core.options import Use, options_used
 from durable_nb.core.recording import Unrecordable, encode_connected
 from durable_nb.core.settings import LOGGERS
 from durable_nb.errors import EncodeError
@@ -105,7 +105,7 @@ class Capture:
         """Return the options of libraries that may have mattered; ask once what the cell made is encoded."""
         step = self._step
         use = Use.of(step.inputs.fingerprints.graph, self._modules, step.codes, step.tee.displays)
-        return options_used(step.library_options, use, options_now())
+        return options_used(step.settings.before, use, step.settings.after)
 
     def _result(self, left_out: list[Any]) -> dict[str, Any]:
         """Return what the last line yielded, unless it is an object that is not to be saved."""
@@ -155,9 +155,11 @@ class Capture:
         unread = self._step.before.held_beside(self._step.inputs.values)
 
         def encode(state: Mapping[str, Any]) -> Encoded:
-            made = {**state["names"], "Out": state.get("result"), "changes": mutations.objects}
-            made |= values_of(state.get("modules", {}))
-            return encode_connected(state, made, graph, self._namespace.names, unread=unread)
+            made = {**state["names"], "Out": state.get("result"), **values_of(state.get("modules", {}))}
+            if mutations.objects:
+                made["changes"] = mutations.objects
+            known = self._step.made
+            return encode_connected(state, made, graph, self._namespace.names, unread=unread, known=known)
 
         try:
             part = encode_part(state, encode)

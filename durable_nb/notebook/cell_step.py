@@ -17,7 +17,6 @@ from durable_nb.core.effects import restore_effects
 from durable_nb.core.engine import Outcome
 from durable_nb.core.explain import Seen
 from durable_nb.core.module_attributes import ModuleWatch
-from durable_nb.core.options import options_now
 from durable_nb.core.passes import OwnStep
 from durable_nb.core.recording import Unrecordable
 from durable_nb.core.registering import registers_with
@@ -62,10 +61,15 @@ if TYPE_CHECKING:
     from durable_nb.notebook.notebook import Notebook
     from durable_nb.store.records import InputRecord, Record, StepRecord
     from durable_nb.values.fingerprint import Fingerprints
+    from durable_nb.values.graph import Graph
 
 
 class CellStep(CellRun):
-    """One run of a ``%%step`` cell in a store: knows its key, how to replay and how to record it."""
+    """One run of a ``%%step`` cell in a store: knows its key, how to replay and how to record it.
+
+    Attributes:
+        made: the graph of what it bound and showed, where somebody has looked at that.
+    """
 
     def __init__(self, notebook: Notebook, options: StepOptions, cell: Cell, code: CellCode, body: CellBody) -> None:
         super().__init__(notebook.shell, options, body, notebook.session.bus, notebook.session.clock)
@@ -81,6 +85,7 @@ class CellStep(CellRun):
         self.inputs = NO_INPUTS
         self.input_records: dict[str, InputRecord] = {}
         self.compared_with = 0
+        self.made: Graph | None = None
         self._scope = notebook.scopes.find(cell, options.name, code.digest.hex())
         self._pass: ScopePass | None = None
 
@@ -190,7 +195,6 @@ class CellStep(CellRun):
         self.surroundings = Surroundings.now(codes, names)
         self.modules = ModuleWatch(codes, names, self.inputs.values.values())
         self._registrations = registry.version
-        self.library_options = options_now()
         self.settings = SettingsWatch(ALL)
         named = partial(files_named, self.code, self.inputs, self.session.root)
         self.watch = CallWatch(self.session, self.session.cell_overlap, named)

@@ -99,9 +99,9 @@ class Origins:
         return any(isinstance(self._known.of(client), bytes) for client in clients)
 
     def _note(self, running: RunningCell) -> None:
-        if running.may_change_any():
+        if self._known and running.may_change_any():
             self._known.forget()
-        for client in running.changed():
+        for client in running.changed() if self._known else ():
             if self._known.of(client) is not None:
                 self._give(client, running, ("changed", ""))
         touched = running.touched()

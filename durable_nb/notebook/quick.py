@@ -101,14 +101,15 @@ def _is_cheap(step: CellStep, took_seconds: float) -> bool:
     names = step.notebook.namespace.names
     read = sum(len(walk.objects) for walk in step.inputs.fingerprints.graph.walks.values())
     most = max(_LEAST_REFERENCES, int(took_seconds * _REFERENCES_PER_SECOND)) - read * _REFERENCES_OF_AN_INPUT
-    made = {name: names[name] for name in step.changes.bound} | {"Out": last_result(step.shell)}
+    made = {name: names[name] for name in sorted(step.changes.bound)} | {"Out": last_result(step.shell)}
     found = extent(made.values(), names, most)  # first, for it is quick
     if not found.meets_client and most >= MOST_REFERENCES:
         step.notebook.origins.running.holding_none = frozenset(made)
     if found.is_larger:
         return False
     try:
-        graph_of(made, names, Budget(most, max(_LEAST_BYTES, int(took_seconds * _BYTES_PER_SECOND))))
+        budget = Budget(most, max(_LEAST_BYTES, int(took_seconds * _BYTES_PER_SECOND)))
+        step.made = graph_of(made, names, budget)
     except TooLargeError:
         return False
     return True

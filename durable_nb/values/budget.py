@@ -27,8 +27,8 @@ class Budget:
     """
 
     def __init__(self, items: int, nbytes: int) -> None:
-        self._items = items
-        self._bytes = nbytes
+        self._items: float = items
+        self._bytes: float = nbytes
 
     def spend(self, items: int = 0, nbytes: int = 0) -> None:
         """Take so much.
@@ -40,6 +40,10 @@ class Budget:
         self._bytes -= nbytes
         if self._items < 0 or self._bytes < 0:
             raise TooLargeError
+
+    def lift(self) -> None:
+        """Allow everything from now on: what there is has turned out to be small."""
+        self._items = self._bytes = math.inf
 
 
 def weight(obj: Any) -> int:

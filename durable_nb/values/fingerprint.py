@@ -113,6 +113,8 @@ def graph_of(values: Mapping[str, object], namespace: dict[str, Any] | None, bud
     for name, value in values.items():
         walks[name] = Walk(value, reducer, frozenset(seen))
         seen |= walks[name].ids
+    if budget is not None:
+        budget.lift()  # parts of the graph may be walked again
     return Graph(walks)
 
 

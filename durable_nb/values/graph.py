@@ -11,7 +11,7 @@ import xxhash
 from durable_nb.values.address import Address, Step, describe
 from durable_nb.values.frames import frame_memory
 from durable_nb.values.hashing import overlap_digest, overlapping
-from durable_nb.values.kinds import PLAIN_ATOMS, class_dict, is_small_tuple
+from durable_nb.values.kinds import PLAIN_ATOMS, class_dict, is_atom, is_small_tuple
 from durable_nb.values.reduce import LABELS
 from durable_nb.values.views import step_to_view
 
@@ -72,6 +72,15 @@ class Graph:
         for identity in lost - (other.outside(found.keys() - lost) if lost else set()):
             del found[identity]
         return found
+
+    def is_of(self, values: Mapping[str, object]) -> bool:
+        """Say whether it is the graph of these very values."""
+        if self.walks.keys() != values.keys():
+            return False
+        roots = ((walk.objects[0], values[name]) for name, walk in self.walks.items() if walk.objects)
+        return all(root is value for root, value in roots) and all(
+            is_atom(values[name]) for name, walk in self.walks.items() if not walk.objects
+        )
 
     def holds_objects(self) -> bool:
         """Say whether it has any object whose identity matters."""

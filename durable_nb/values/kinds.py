@@ -125,6 +125,11 @@ class Kinds(dict[type, T], Generic[T]):
         return found
 
 
+_MRO_NAMES: Final = Kinds(
+    lambda kind: tuple(".".join(class_name(base)) for base in type.__dict__["__mro__"].__get__(kind))
+)
+
+
 def data_kind(kind: type) -> type | tuple[str, str]:
     """Return what stands for the class of an array or a table: the name alone of an installed one.
 
@@ -134,10 +139,9 @@ def data_kind(kind: type) -> type | tuple[str, str]:
     return name if found_by_name(*name, kind) else kind
 
 
-def mro_names(kind: type) -> Iterable[str]:
-    """Yield ``module.qualname`` of a class and its bases, nearest first."""
-    for base in type.__dict__["__mro__"].__get__(kind):
-        yield ".".join(class_name(base))
+def mro_names(kind: type) -> tuple[str, ...]:
+    """Return ``module.qualname`` of a class and its bases, nearest first."""
+    return _MRO_NAMES[kind]
 
 
 def found_by_name(module: object, qualname: object, value: object) -> bool:

@@ -14,6 +14,7 @@ from typing import Final
 
 OWN: Final = frozenset({"durable_nb", "builtins"})
 """What is of no version that would matter to a notebook."""
+_VERSION: Final = re.compile(r"^Version:(.*)$", re.MULTILINE | re.IGNORECASE)
 _INSTALLED_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
 
 
@@ -71,10 +72,15 @@ def _version_in(installed: tuple[tuple[str, int], ...], top: str) -> str:  # noq
 
 
 def _version_of(distribution: str) -> str:
+    """Return what a distribution says in the head of its metadata; to parse all of it would take twice the time."""
     try:
-        return importlib.metadata.version(distribution) if distribution else ""
+        found = importlib.metadata.distribution(distribution) if distribution else None
     except importlib.metadata.PackageNotFoundError:
         return ""
+    if found is None:
+        return ""
+    told = _VERSION.search((found.read_text("METADATA") or "").partition("\n\n")[0])
+    return told[1].strip() if told is not None else found.version or ""
 
 
 def _distribution_with(top: str) -> str:

@@ -35,6 +35,10 @@ class Provenance:
             return found
         raise CannotReduceError(".".join(class_name(type(client))), found or UNKNOWN, registered=True)
 
+    def __bool__(self) -> bool:
+        """Say whether any client is known."""
+        return bool(self._keys)
+
     def of(self, client: object) -> bytes | str | None:
         """Return the key of a client, why it has none, or None when it was never met."""
         known = self._keys.get(id(client))

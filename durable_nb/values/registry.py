@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.errors import OptionError
-from durable_nb.values.kinds import class_name
+from durable_nb.values.kinds import class_name, mro_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,13 +160,13 @@ class Registry:
 
     def find(self, kind: type) -> Registration | None:
         """Return what is known about ``kind``: of the nearest class of its MRO that is known, or None."""
-        for base in type.__dict__["__mro__"].__get__(kind):
-            known = self._by_type.get(base)
+        names = mro_names(kind)
+        if not self._by_type and _DEFAULTS.keys().isdisjoint(names):
+            return None
+        for base, name in zip(type.__dict__["__mro__"].__get__(kind), names, strict=True):
+            known = self._by_type.get(base) or _DEFAULTS.get(name)
             if known is not None:
                 return known
-            default = _DEFAULTS.get(".".join(class_name(base)))
-            if default is not None:
-                return default
         return None
 
     def registered(self, kind: type) -> tuple[type, Registration] | None:

@@ -9,8 +9,8 @@ import pytest
 import sklearn
 
 from durable_nb.core.codes import Codes
-from durable_nb.core.options import Use, changed_option, options_now, options_used
-from durable_nb.core.settings import ALL, SettingsWatch, apply
+from durable_nb.core.options import Use, changed_option, options_used
+from durable_nb.core.settings import ALL, SettingsWatch, apply, readings
 from durable_nb.store.records import DisplayRecord
 from durable_nb.values.fingerprint import graph_of
 
@@ -60,7 +60,7 @@ CHANGES = {
 def test_a_change_counts_for_whom_it_may_matter(name, monkeypatch):
     """An option that is another counts for a step that handles the library, and for no other."""
     change, handles = CHANGES[name]
-    before = options_now()
+    before = readings(ALL)
     recorded = options_used(before, handles, before)
     other = options_used(before, use(["text"], code="str(x)", displays=[TEXT]), before)
     assert changed_option(recorded) is None
@@ -74,9 +74,9 @@ def test_a_change_counts_for_whom_it_may_matter(name, monkeypatch):
 
 def test_what_a_step_set_itself_is_no_condition():
     """It is set again by the replay; other options still are one."""
-    before = options_now()
+    before = readings(ALL)
     mpl.rcParams["lines.linewidth"] = 9
-    recorded = options_used(before, use([mpl]), options_now())
+    recorded = options_used(before, use([mpl]), readings(ALL))
     assert changed_option(recorded) is None
     mpl.rcParams["lines.markersize"] = 9
     assert changed_option(recorded) == "matplotlib option lines.markersize"
@@ -87,7 +87,7 @@ def test_a_formatter_is_compared_by_what_it_does():
     before = pd.get_option("display.float_format")
     try:
         pd.set_option("display.float_format", "{:.2f}".format)
-        now = options_now()
+        now = readings(ALL)
         recorded = options_used(now, use([pd], code="str(x)"), now)
         pd.set_option("display.float_format", "{:.2f}".format)
         assert changed_option(recorded) is None

@@ -34,6 +34,11 @@ SCENES = {
         step("rc", "plt.rcParams['lines.linewidth'] = 7"),
         "plt.rcParams['lines.linewidth']",
     ],
+    "inline": [
+        "%matplotlib inline\nfrom matplotlib_inline.config import InlineBackend",
+        step("inline", "InlineBackend.instance().print_figure_kwargs = {'dpi': 50}"),
+        "InlineBackend.instance().print_figure_kwargs",
+    ],
     "backend": [step("backend", "%matplotlib agg"), "import matplotlib as mpl\nmpl.rcParams['backend']"],
     "backend_back": [
         "import matplotlib as mpl, os\nmpl.use('svg')",
@@ -143,6 +148,7 @@ def story(tmp_path_factory):
         ("imported_here", "True"),
         ("max_rows", "5"),
         ("rc", "7.0"),
+        ("inline", "{'dpi': 50}"),
         ("backend", "'agg'"),
         ("backend_back", "'module://matplotlib_inline.backend_inline'"),
         ("decimals", "50"),
