@@ -39,14 +39,27 @@ def array_parts(array: Any) -> Parts:
     That order decides in which order a sum is rounded, and what ``ravel`` copies. Other strides do not count: a
     restored array may have others.
     """
+    return _array_parts(array, _values_digest)
+
+
+def objects_of_array(array: Any) -> Parts:
+    """Return the same parts without a look at numbers: all that leads to other objects."""
+    return _array_parts(array, lambda _: b"")
+
+
+def _parts_for(reducer: Any) -> Callable[[Any], Parts]:
+    return objects_of_array if reducer.inside else array_parts
+
+
+def _array_parts(array: Any, digest_of: Callable[[Any], bytes]) -> Parts:
     dtype = array.dtype
     shape = ("F", *array.shape) if array.flags.fnc else array.shape
     if dtype.hasobject or dtype.kind not in _RAW_KINDS:
         return ("array", dtype_name(dtype), shape, array.ravel().tolist())
     if dtype.names is not None or dtype.subdtype is not None:
         fields = _fields(array)
-        return ("array", dtype_name(dtype), shape, *(array_parts(field) for field in fields))
-    return ("array", dtype_name(dtype), shape, _values_digest(array))
+        return ("array", dtype_name(dtype), shape, *(_array_parts(field, digest_of) for field in fields))
+    return ("array", dtype_name(dtype), shape, digest_of(array))
 
 
 def dtype_name(dtype: Any) -> str:
@@ -170,10 +183,10 @@ def flat_state(state: dict[str, Any]) -> list[Any]:
     return [digest(each) if hasattr(each, "dtype") else each for part in inner for each in part]
 
 
-def _ndarray(_: Any, array: Any) -> Parts:
+def _ndarray(reducer: Any, array: Any) -> Parts:
     kind = type(array)
     module, name = class_name(kind)
-    parts = array_parts(array)
+    parts = _parts_for(reducer)(array)
     if (module, name) == ("numpy", "ndarray"):
         return parts
     return ("subarray", data_kind(kind), parts)
@@ -233,11 +246,10 @@ def _dtype(_: Any, dtype: Any) -> Parts:
     return ("=dtype", dtype_name(dtype), repr(dtype.metadata))
 
 
-def _tensor(_: Any, tensor: Any) -> Parts:
+def _tensor(reducer: Any, tensor: Any) -> Parts:
     plain = tensor.detach()
     if plain.layout is not sys.modules["torch"].strided:
         raise CannotReduceError("torch.Tensor", "only dense tensors have a fingerprint")
-    flat = plain.cpu().contiguous().reshape(-1).view(sys.modules["torch"].uint8)
     return (
         "tensor",
         data_kind(type(tensor)),
@@ -245,17 +257,22 @@ def _tensor(_: Any, tensor: Any) -> Parts:
         tuple(tensor.shape),
         bool(tensor.requires_grad),
         str(tensor.device),
-        digest(flat.numpy()),
+        b"" if reducer.inside else _tensor_digest(plain),
         tensor.grad if tensor.is_leaf else None,
     )
+
+
+def _tensor_digest(plain: Any) -> bytes:
+    flat = plain.cpu().contiguous().reshape(-1).view(sys.modules["torch"].uint8)
+    return digest(flat.numpy())
 
 
 def _index(_: Any, index: Any) -> Parts:
     return ("=index", *index_parts(array_parts, index))
 
 
-def _frame(_: Any, frame: Any) -> Parts:
-    return frame_parts(array_parts, frame)
+def _frame(reducer: Any, frame: Any) -> Parts:
+    return frame_parts(_parts_for(reducer), frame, content=not reducer.inside)
 
 
 def _extension(_: Any, array: Any) -> Parts:

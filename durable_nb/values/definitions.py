@@ -54,6 +54,7 @@ class Collector(Protocol):
     """What takes note of the functions whose globals have to be looked at."""
 
     functions: list[types.FunctionType]
+    inside: bool
 
 
 def function_parts(collector: Collector, func: types.FunctionType) -> Parts:
@@ -67,7 +68,7 @@ def function_parts(collector: Collector, func: types.FunctionType) -> Parts:
     collector.functions.append(func)
     return (
         "function",
-        code_digest(func.__code__),
+        b"" if collector.inside else code_digest(func.__code__),
         func.__qualname__,
         func.__defaults__,
         func.__kwdefaults__,

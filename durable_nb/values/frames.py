@@ -16,10 +16,15 @@ _PIECE: Final = 1 << 16  # elements transposed at a time
 _CACHES: Final = frozenset({"_cache", "_engine", "_item_cache"})
 
 
-def frame_parts(array_parts: Callable[[Any], Parts], frame: Any) -> Parts:
+def frame_parts(array_parts: Callable[[Any], Parts], frame: Any, *, content: bool) -> Parts:
     """Return the parts of a DataFrame or Series: axes, then one entry for each column.
 
     Which columns share a block is pandas' own affair and changes when a frame is merely read.
+
+    Args:
+        array_parts: what takes its arrays apart.
+        frame: the DataFrame or Series.
+        content: whether their numbers are a part of what that returns.
     """
     state = dict(frame.__getstate__())
     manager = state.pop("_mgr")
@@ -30,7 +35,8 @@ def frame_parts(array_parts: Callable[[Any], Parts], frame: Any) -> Parts:
     columns: list[Any] = [None] * (1 if manager.ndim == 1 else len(manager.items))
     for block in manager.blocks:
         places = [0] if manager.ndim == 1 else list(map(int, block.mgr_locs.as_array))
-        for place, column in zip(places, _columns(array_parts, block.values, len(places)), strict=True):
+        found = _columns(array_parts, block.values, len(places), content=content)
+        for place, column in zip(places, found, strict=True):
             columns[place] = column
     axes = tuple(index_parts(array_parts, axis) for axis in manager.axes)
     return ("frame", data_kind(type(frame)), axes, columns, state)
@@ -97,7 +103,7 @@ def _dtype(array_parts: Callable[[Any], Parts], dtype: Any) -> Parts:
     return ("dtype", "category", bool(dtype.ordered), index_parts(array_parts, categories))
 
 
-def _columns(array_parts: Callable[[Any], Parts], values: Any, count: int) -> Iterator[Any]:
+def _columns(array_parts: Callable[[Any], Parts], values: Any, count: int, *, content: bool) -> Iterator[Any]:
     if class_name(type(values)) != ("numpy", "ndarray"):
         if getattr(values, "ndim", 1) == 1:
             yield index_parts(array_parts, values)
@@ -105,7 +111,7 @@ def _columns(array_parts: Callable[[Any], Parts], values: Any, count: int) -> It
             yield from (index_parts(array_parts, values[row]) for row in range(count))
     elif values.ndim == 1:
         yield array_parts(values)
-    elif values.flags.c_contiguous or values.dtype.hasobject or count == 1:
+    elif values.flags.c_contiguous or values.dtype.hasobject or count == 1 or not content:
         yield from map(array_parts, values)
     else:
         yield from _transposed(values)
@@ -164,7 +170,8 @@ def arrow_parts(reducer: Any, value: Any) -> Parts:
 
     The stream holds a slice's own rows only, and chunks are combined first.
     """
-    del reducer
+    if reducer is not None and reducer.inside:
+        return ("arrow",)
     import pyarrow as pa
 
     name = type(value).__name__

@@ -96,11 +96,12 @@ class Reducer:
         namespace: the notebook's globals.
         provenance: client -> what stands for it, raising when nothing does; None where there are no cells.
         budget: how much may be looked at.
-        inside: whether to look inside of what users registered, as pickling does.
+        inside: whether to look inside of what users registered, as pickling does, and only for objects: numbers in
+            arrays and code have no digests then.
 
     Attributes:
         namespace: the notebook's globals, which never become part of a value.
-        inside: look inside values for which a fingerprint of the user's, or where they come from, stands.
+        inside: as given.
         functions: functions reduced by content, in the order they were met.
         made_up: of dicts of attributes that ``__getstate__`` made, by id: the names that the object has otherwise.
         clients: stateless values that differ by where they lead, in the order they were met.

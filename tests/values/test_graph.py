@@ -47,6 +47,28 @@ def test_what_names_have_in_common_is_walked_once() -> None:
     assert len(ids) < len(rows) + 10
 
 
+def test_a_graph_is_made_without_a_look_at_numbers_and_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which objects there are says nobody's digest; arrays of objects are looked into all the same."""
+    held = ["held"]
+    objects = np.empty(2, object)
+    objects[0] = held
+    table = pd.DataFrame(np.arange(12.0).reshape(6, 2).T.copy(), columns=list("abcdef")).assign(g=objects)
+    values = {"numbers": np.arange(5.0), "table": table, "function": lambda: held, "objects": objects}
+
+    def look(*_: object) -> bytes:
+        raise AssertionError("it was looked at")
+
+    whole = fingerprint_roots(values, namespace={}).graph
+    monkeypatch.setattr("durable_nb.values.arrays._values_digest", look)
+    monkeypatch.setattr("durable_nb.values.definitions.code_digest", look)
+    graph = graph_of(values, {})
+    assert not any(walk.blocked for walk in graph.walks.values())
+    assert id(held) in graph.walks["function"].ids
+    arrays = {id(values[name]) for name in ("numbers", "objects")}
+    for name, walk in whole.walks.items():
+        assert {*walk.ids} & {*arrays, id(held)} <= set().union(*(each.ids for each in graph.walks.values())), name
+
+
 def test_addresses_are_those_before_a_change() -> None:
     """An address leads to the object in the state the graph was made in, not in a later one."""
     first, second = [1], [2]
