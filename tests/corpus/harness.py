@@ -143,14 +143,21 @@ class Harness:
         return report
 
     def measure(self, times: int) -> Report:
-        """Only time it, plainly and in auto mode by turns; of each the best run counts."""
+        """Only time it, plainly and in auto mode by turns; of each cell the best time counts.
+
+        A machine that others use as well is slow for seconds at a time: whole runs without such a moment are rare.
+        """
+        report = self.report
+        auto: list[Played] = []
         for number in range(times):
             with self._kernel(f"plain-{number}") as kernel:
                 self._plain.append(_play(kernel, "pass", self._cells))
-            (auto,) = self._run_durably(f"auto-{number}", AUTO, [])
-            self._measure(auto, auto)
-        _check_ran(self.report.name, self._plain[0])
-        return self.report
+            auto += self._run_durably(f"auto-{number}", AUTO, [])
+        _check_ran(report.name, self._plain[0])
+        report.plain_seconds, report.durable_seconds = _best(self._plain), _best(auto)
+        report.plain_cpu, report.durable_cpu = (min(each.cpu_seconds for each in runs) for runs in (self._plain, auto))
+        report.stored_bytes = auto[0].stored_bytes
+        return report
 
     def _kill(self, mode: str, turn_on: str, kills: list[Kill]) -> None:
         if self.report.difference:
@@ -267,6 +274,10 @@ def _check_ran(name: str, played: Played) -> None:
     for number, result in enumerate(played.results):
         if result.status != "ok":
             raise ValueError(f"{name}: cell {number} fails when it is run plainly:\n{result.error}")
+
+
+def _best(runs: list[Played]) -> float:
+    return sum(min(each.seconds for each in cell) for cell in zip(*(run.results for run in runs), strict=True))
 
 
 def _left(kernel: Kernel, unlike) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def main() -> int:
     files = [Entry("", each, arguments.boundaries) for each in arguments.names if Path(each).is_file()]
     words = [each for each in arguments.names if not Path(each).is_file()]
     chosen = [each for each in corpus() if any(word in each.name for word in words) or not arguments.names]
+    compileall.compile_dir(HERE.parents[1] / "durable_nb", quiet=1)  # as an installed package is
     print(_TIMES.format(*_HEAD_OF_TIMES) if arguments.overhead else _ROW.format(*_HEAD, *_HEAD_OF_EVERY))
     reports = []
     for entry in [*files, *(each._replace(every_boundary=each[2] or arguments.boundaries) for each in chosen)]:
