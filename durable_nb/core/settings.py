@@ -135,27 +135,6 @@ class ProcessChanges:
         cls._last[_FOLDER if event == "os.chdir" else os.fsdecode(args[0])] = cls._made
 
 
-class _Environment:
-    """The variables of this process as texts; they are decoded only when the bytes are others than the last time."""
-
-    _bytes: ClassVar[Mapping[Any, Any]] = {}
-    _texts: ClassVar[Mapping[str, str]] = {}
-
-    @classmethod
-    def now(cls) -> Mapping[str, str]:
-        now: Mapping[Any, Any] | None = getattr(os.environ, "_data", None)
-        if now is None:
-            return dict(os.environ)
-        if now != cls._bytes:
-            cls._bytes, cls._texts = dict(now), dict(os.environ)
-        return cls._texts
-
-
-def environment() -> Mapping[str, str]:
-    """Return the variables of this process as they are now; nobody changes what is returned."""
-    return _Environment.now()
-
-
 def _read(setting: Setting) -> dict[str, Any] | None:
     if setting.module and setting.module not in sys.modules:
         return None
@@ -163,6 +142,22 @@ def _read(setting: Setting) -> dict[str, Any] | None:
 
 
 # -- Python's own
+
+
+class _Environment:
+    """The variables of this process as texts; they are decoded only when the bytes are others than the last time."""
+
+    _known: ClassVar[tuple[Mapping[Any, Any], Mapping[str, str]]] = ({}, {})
+
+    @classmethod
+    def now(cls) -> Mapping[str, str]:
+        encoded: Mapping[Any, Any] | None = getattr(os.environ, "_data", None)
+        known, texts = cls._known
+        if encoded is None or encoded != known:
+            known = dict(encoded or {})  # first: what changes between the two is seen the next time
+            texts = dict(os.environ)
+            cls._known = known, texts
+        return texts
 
 
 def _put_environment(changes: Mapping[str, Any]) -> None:
@@ -290,8 +285,7 @@ def _put_numpy(changes: Mapping[str, Any]) -> None:
     numpy.seterr(**{key[6:]: value for key, value in changes.items() if key.startswith("error ")})
 
 
-def pandas_options() -> dict[str, Any]:
-    """Return the options of pandas by their full names; none where it is not loaded."""
+def _pandas() -> dict[str, Any]:
     found: dict[str, Any] = {}
     pending = [("", getattr(sys.modules.get("pandas._config.config"), "_global_config", {}))]
     for prefix, options in pending:
@@ -341,7 +335,7 @@ def _put_socket(changes: Mapping[str, Any]) -> None:
 
 
 ALL = (
-    Setting("environment variables", "", environment, _put_environment),
+    Setting("environment variables", "", _Environment.now, _put_environment),
     Setting("current folder", "", _folder, _put_folder),
     Setting("sys.path", "", lambda: {"path": list(sys.path)}, _put_path),
     Setting("warning filters", "", lambda: {"filters": list(warnings.filters)}, _put_filters),
@@ -352,7 +346,7 @@ ALL = (
     Setting("matplotlib options", "matplotlib", _matplotlib, _put_matplotlib),
     Setting("unit rectangle", "matplotlib.path", _unit_rectangle, _put_unit_rectangle),
     Setting("numpy options", "numpy", _numpy, _put_numpy),
-    Setting("pandas options", "pandas", pandas_options, _put_pandas),
+    Setting("pandas options", "pandas", _pandas, _put_pandas),
     Setting("sklearn options", "sklearn", _sklearn, _put_sklearn),
     Setting("inline figures", "matplotlib_inline.config", _figures, _put_figures),
     Setting(LOGGERS, "", loggers.read, loggers.put),

@@ -160,11 +160,10 @@ class Registry:
 
     def find(self, kind: type) -> Registration | None:
         """Return what is known about ``kind``: of the nearest class of its MRO that is known, or None."""
-        names = mro_names(kind)
-        if not self._by_type and _DEFAULTS.keys().isdisjoint(names):
+        if not self._by_type and _DEFAULTS.keys().isdisjoint(mro_names(kind)):
             return None
-        for base, name in zip(type.__dict__["__mro__"].__get__(kind), names, strict=True):
-            known = self._by_type.get(base) or _DEFAULTS.get(name)
+        for base in type.__dict__["__mro__"].__get__(kind):
+            known = self._by_type.get(base) or _DEFAULTS.get(".".join(class_name(base)))
             if known is not None:
                 return known
         return None
