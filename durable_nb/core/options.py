@@ -118,7 +118,8 @@ def options_used(before: Readings, use: Use, after: Readings) -> dict[str, list[
 
 def changed_option(recorded: Mapping[str, Any]) -> str | None:
     """Return the name of the first option that is another than when ``options_used`` was recorded."""
-    now = readings(each for each in SETTINGS if any(option.setting == each.name for option in ALL)) if recorded else {}
+    needed = {each.setting for each in ALL if each.name in recorded}
+    now = readings(each for each in SETTINGS if each.name in needed)
     for each in ALL:
         if each.name in recorded:
             before, own = recorded[each.name]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _CHUNK_BYTES = 1 << 16
 
@@ -59,12 +59,12 @@ class _Reader:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def watch(self, pipes: Iterable[_Pipe]) -> None:
-        """Show what arrives in pipes from now on."""
+    def watch(self, pipes: Sequence[_Pipe]) -> None:
+        """Show what arrives in pipes from now on; where there never are any, there is no thread."""
         with self._lock:
             for pipe in pipes:
                 self._selector.register(pipe.reader, selectors.EVENT_READ, pipe)
-            if self._thread is None:
+            if pipes and self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="durable_nb output", daemon=True)
                 self._thread.start()
 

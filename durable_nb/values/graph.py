@@ -75,11 +75,9 @@ class Graph:
 
     def is_of(self, values: Mapping[str, object]) -> bool:
         """Say whether it is the graph of these very values."""
-        if self.walks.keys() != values.keys():
-            return False
-        roots = ((walk.objects[0], values[name]) for name, walk in self.walks.items() if walk.objects)
-        return all(root is value for root, value in roots) and all(
-            is_atom(values[name]) for name, walk in self.walks.items() if not walk.objects
+        return self.walks.keys() == values.keys() and all(
+            walk.objects[0] is values[name] if walk.objects else is_atom(values[name])
+            for name, walk in self.walks.items()
         )
 
     def holds_objects(self) -> bool:

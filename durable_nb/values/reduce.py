@@ -187,7 +187,7 @@ class Reducer:
             return lambda obj: class_parts(self, obj)
         if issubclass(kind, types.ModuleType):
             return self._module
-        names = list(mro_names(kind))
+        names = mro_names(kind)
         for name in names:
             if name in arrays.REDUCERS:
                 return weighed(partial(arrays.REDUCERS[name], self), self.budget)
