@@ -28,12 +28,16 @@ _SEEDING_CALL = re.compile(rf"(?:{SEEDING.pattern})\w*\s*\(", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """One process-wide random stream: how its state is read, set and compared, and what it is recorded as."""
+    """One process-wide random stream: how its state is read, set and compared, and what it is recorded as.
+
+    Whether it was drawn from since its library was loaded is told by its state, where that can be told.
+    """
 
     get: Callable[[], Any]
     put: Callable[[Any], None]
     same: Callable[[Any, Any], bool]
     recorded: Callable[[Any], Any] = lambda state: state
+    drawn: Callable[[Any], bool] = lambda _state: False
 
     def digest(self, state: Any) -> str:
         """Return a digest of a state as ``get`` returned it."""
@@ -41,11 +45,12 @@ class _Stream:
 
 
 def loaded_streams() -> dict[str, _Stream]:
-    """Return the streams of the libraries that are loaded; none is imported for it, but for what numpy loads late."""
+    """Return the streams of the libraries that are loaded; none is imported for it."""
     streams = {"random": _Stream(twister.see, random.setstate, operator.eq, twister.state_of)}
-    numpy_random: Any = getattr(sys.modules.get("numpy"), "random", None)  # from 2.4 on loaded by whoever draws first
+    numpy_random: Any = sys.modules.get("numpy.random")  # numpy 2.4 and later: loaded by whoever draws first
     if hasattr(numpy_random, "get_state"):
-        streams["numpy.random"] = _Stream(numpy_random.get_state, numpy_random.set_state, _same_numpy)
+        get, put = numpy_random.get_state, numpy_random.set_state
+        streams["numpy.random"] = _Stream(get, put, _same_numpy, drawn=_drawn_from_numpy)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         streams["torch"] = _Stream(torch.get_rng_state, torch.set_rng_state, torch.equal)
@@ -61,13 +66,14 @@ class StreamWatch:
     def advanced(self, *, seeded: Callable[[], bool]) -> dict[str, tuple[str, Any]]:
         """Return the streams that advanced: name -> (digest of the state before, state after).
 
-        A stream whose library was loaded meanwhile counts where code sets streams; its digest is "".
+        A stream whose library was loaded meanwhile counts if it was drawn from, and where code sets streams; its
+        digest is "".
         """
         found: dict[str, tuple[str, Any]] = {}
         for name, stream in loaded_streams().items():
             state = stream.get()
             if name not in self._before:
-                if seeded():
+                if stream.drawn(state) or seeded():
                     found[name] = ("", stream.recorded(state))
             elif not stream.same(self._before[name], state):
                 found[name] = (stream.digest(self._before[name]), stream.recorded(state))
@@ -127,6 +133,12 @@ def _source_seeds(file: str) -> bool:
 def _same_numpy(before: tuple[Any, ...], state: tuple[Any, ...]) -> bool:
     """Compare states as ``numpy.random.get_state`` has them: a name, the words, then numbers."""
     return before[2:] == state[2:] and bool((before[1] == state[1]).all())
+
+
+def _drawn_from_numpy(state: tuple[Any, ...]) -> bool:
+    """Say whether a state, as ``numpy.random.get_state`` has it, is none that a generator begins with."""
+    fresh = sys.modules["numpy.random"].MT19937().state["state"]
+    return bool(state[2] != fresh["pos"] or state[1][0] != fresh["key"][0])
 
 
 def _packed(state: Any) -> bytes:

@@ -247,12 +247,24 @@ def test_a_stream_whose_library_the_step_imports(tmp_path):
     assert played.value == shown(played.first[1])
 
 
-def test_a_stream_that_numpy_loads_late(tmp_path):
+@pytest.mark.parametrize(
+    ("imports", "also"), [("import numpy as np", "1"), ("numpy_is = 'imported by the step'", "import numpy as np")]
+)
+def test_a_stream_that_numpy_loads_late(tmp_path, imports, also):
     """Numpy loads its stream when somebody draws; the step that does leaves it where it did when it is replayed."""
-    cells = ["import numpy as np", "%%step late\nlate = float(np.random.rand())", "float(np.random.rand())"]
+    cells = [imports, f"%%step late\n{also}\nlate = float(np.random.rand(312)[0])", "float(np.random.rand())"]
     played = play(tmp_path, {"late": cells})["late"]
     assert replayed(played.again[1], "late")
     assert played.value == shown(played.first[2])
+
+
+def test_a_stream_that_nobody_loads(tmp_path):
+    """To look for draws loads no library: numpy's stream takes longer to import than a cell takes to record."""
+    loaded = "'numpy.random' in __import__('sys').modules"
+    cells = ["import numpy as np", "%%step none\nnone = float(np.ones(3).sum())", loaded]
+    played = play(tmp_path, {"none": cells})["none"]
+    assert replayed(played.again[1], "none")
+    assert [shown(each[2]) for each in (played.first, played.again)] == ["False", "False"]
 
 
 # -- the process
