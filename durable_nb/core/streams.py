@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import operator
+import os
 import pickle
 import random
 import re
@@ -11,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import xxhash
 
@@ -108,16 +109,16 @@ def any_seeds(names: Iterable[str]) -> bool:
 
 def script_seeds() -> bool:
     """Say whether the program, or a module of its own that is loaded, calls something that sets a stream."""
-    own = [name for name in list(sys.modules) if name != "durable_nb" and not name.startswith("durable_nb.")]
-    files = {getattr(sys.modules.get(name), "__file__", None) for name in own}
+    files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     for file in files - _OF_PACKAGES:
-        if not file or not file.endswith(".py") or is_installed_path(file):
+        if not file or not file.endswith(".py") or file.startswith(_OWN_FOLDER) or is_installed_path(file):
             _OF_PACKAGES.add(file)
         elif _source_seeds(file):
             return True
     return False
 
 
+_OWN_FOLDER: Final = f"{Path(__file__).parents[1]}{os.sep}"
 _OF_PACKAGES: set[str | None] = set()
 """The files of modules that are none of the program's own, of which there are thousands."""
 

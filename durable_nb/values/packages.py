@@ -9,12 +9,19 @@ import re
 import sys
 import sysconfig
 from functools import cache
+from glob import escape, glob
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OWN: Final = frozenset({"durable_nb", "builtins"})
 """What is of no version that would matter to a notebook."""
 _VERSION: Final = re.compile(r"^Version:(.*)$", re.MULTILINE | re.IGNORECASE)
+_MOST_LIKE: Final = 4
+"""So many distributions are looked at first for a module of another name."""
 _INSTALLED_FOLDERS: Final = frozenset({"site-packages", "dist-packages"})
 
 
@@ -89,11 +96,23 @@ def _distribution_with(top: str) -> str:
     ``importlib.metadata.packages_distributions`` would find it in ten times the time, as it parses what all have.
     """
     own = re.compile(rf"^{re.escape(top)}(?:/|\.py,|\.(?:[^/,]*\.)?(?:so|pyd),)", re.MULTILINE)
-    for each in importlib.metadata.distributions():
+    for each in chain(_named_like(top), importlib.metadata.distributions()):
         declared = each.read_text("top_level.txt")
         if top in declared.split() if declared is not None else own.search(each.read_text("RECORD") or ""):
             return each.name
     return ""
+
+
+def _named_like(top: str) -> Iterator[importlib.metadata.Distribution]:
+    """Yield the few distributions whose names begin and end most as a module's: scikit-image for skimage, say."""
+
+    def likeness(folder: str) -> int:
+        name = os.path.basename(folder).partition("-")[0].lower()
+        ends = (name, top.lower()), (name[::-1], top.lower()[::-1])
+        return sum(len(os.path.commonprefix(each)) for each in ends)
+
+    folders = [each for path in sys.path if is_installed_path(path) for each in glob(f"{escape(path)}/*.dist-info")]
+    return map(importlib.metadata.Distribution.at, sorted(folders, key=likeness, reverse=True)[:_MOST_LIKE])
 
 
 def _installed_now() -> tuple[tuple[str, int], ...]:
@@ -119,7 +138,7 @@ def top_of(module_name: str) -> str:
 @cache
 def is_installed_path(file: str) -> bool:
     """Tell whether a file belongs to the interpreter or an installed package."""
-    if file.startswith(("<", *_installed_prefixes())):  # at once, for there are thousands of them
+    if file.startswith(_installed_prefixes()):  # at once, for there are thousands of them
         return True
     path = Path(file)
     return not _INSTALLED_FOLDERS.isdisjoint(path.parts) or any(_below(path, root) for root in _installed_roots())
@@ -131,7 +150,7 @@ def _below(path: Path, root: Path) -> bool:
 
 @cache
 def _installed_prefixes() -> tuple[str, ...]:
-    return tuple(f"{root}{os.sep}" for root in _installed_roots())
+    return ("<", *(f"{root}{os.sep}" for root in _installed_roots()))
 
 
 @cache
