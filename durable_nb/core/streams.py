@@ -31,14 +31,14 @@ _SEEDING_CALL = re.compile(rf"(?:{SEEDING.pattern})\w*\s*\(", re.IGNORECASE)
 class _Stream:
     """One process-wide random stream: how its state is read, set and compared, and what it is recorded as.
 
-    Whether it was drawn from since its library was loaded is told by its state, where that can be told.
+    Whether it was set or drawn from since its library was loaded is told by its state, where that can be told.
     """
 
     get: Callable[[], Any]
     put: Callable[[Any], None]
     same: Callable[[Any, Any], bool]
     recorded: Callable[[Any], Any] = lambda state: state
-    drawn: Callable[[Any], bool] = lambda _state: False
+    used: Callable[[Any], bool] | None = None
 
     def digest(self, state: Any) -> str:
         """Return a digest of a state as ``get`` returned it."""
@@ -51,7 +51,7 @@ def loaded_streams() -> dict[str, _Stream]:
     numpy_random: Any = sys.modules.get("numpy.random")  # numpy 2.4 and later: loaded by whoever draws first
     if hasattr(numpy_random, "get_state"):
         get, put = numpy_random.get_state, numpy_random.set_state
-        streams["numpy.random"] = _Stream(get, put, _same_numpy, drawn=_drawn_from_numpy)
+        streams["numpy.random"] = _Stream(get, put, _same_numpy, used=_used_of_numpy)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         streams["torch"] = _Stream(torch.get_rng_state, torch.set_rng_state, torch.equal)
@@ -67,14 +67,14 @@ class StreamWatch:
     def advanced(self, *, seeded: Callable[[], bool]) -> dict[str, tuple[str, Any]]:
         """Return the streams that advanced: name -> (digest of the state before, state after).
 
-        A stream whose library was loaded meanwhile counts if it was drawn from, and where code sets streams; its
-        digest is "".
+        A stream whose library was loaded meanwhile counts if it was set or drawn from, or where code sets streams if
+        that cannot be told; its digest is "".
         """
         found: dict[str, tuple[str, Any]] = {}
         for name, stream in loaded_streams().items():
             state = stream.get()
             if name not in self._before:
-                if stream.drawn(state) or seeded():
+                if stream.used(state) if stream.used is not None else seeded():
                     found[name] = ("", stream.recorded(state))
             elif not stream.same(self._before[name], state):
                 found[name] = (stream.digest(self._before[name]), stream.recorded(state))
@@ -136,7 +136,7 @@ def _same_numpy(before: tuple[Any, ...], state: tuple[Any, ...]) -> bool:
     return before[2:] == state[2:] and bool((before[1] == state[1]).all())
 
 
-def _drawn_from_numpy(state: tuple[Any, ...]) -> bool:
+def _used_of_numpy(state: tuple[Any, ...]) -> bool:
     """Say whether a state, as ``numpy.random.get_state`` has it, is none that a generator begins with."""
     fresh = sys.modules["numpy.random"].MT19937().state["state"]
     return bool(state[2] != fresh["pos"] or state[1][0] != fresh["key"][0])

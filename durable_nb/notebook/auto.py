@@ -36,11 +36,16 @@ _SKIP: Final = re.compile(r"^\s*#\s*durable:\s*skip\b", re.MULTILINE)
 
 
 class AutoMode:
-    """Stands in for the shell's ``run_ast_nodes`` while it is on."""
+    """Stands in for the shell's ``run_ast_nodes`` while it is on.
+
+    Attributes:
+        seen: the analysis of the cell that began last, if it was looked at, be it a step or not.
+    """
 
     def __init__(self, extension: DurableNB) -> None:
         self._extension = extension
         self._shell: Any = extension.shell
+        self.seen: CellCode | None = None
         self._claimed: CellCode | None = None
         self._step: CellRun | None = None
         self._run_nodes: Any = None
@@ -63,6 +68,7 @@ class AutoMode:
 
     def claim(self, cell: Cell) -> bool:
         """Decide whether the cell that begins is to be a step."""
+        self.seen = None
         self._claimed = self._code_of(cell) if self._run_nodes is not None else None
         return self._claimed is not None
 
@@ -77,7 +83,7 @@ class AutoMode:
         ):
             return None
         try:
-            code = analyse_cell(cell.source, transform=notebook.namespace.transform)
+            code = self.seen = analyse_cell(cell.source, transform=notebook.namespace.transform)
         except (SyntaxError, ValueError, RecursionError):
             return None  # IPython says so
         return None if only_sets_up(code.tree, notebook.namespace.names) else code

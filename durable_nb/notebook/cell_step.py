@@ -44,6 +44,7 @@ from durable_nb.notebook.verify import held_names, why_stale
 from durable_nb.store.records import LABEL_LENGTH, CodeRecord
 from durable_nb.values.dependencies import FileDependency, observe
 from durable_nb.values.fingerprint import fingerprint_roots
+from durable_nb.values.garbage import gc_paused
 from durable_nb.values.pickling import decode
 from durable_nb.values.registry import registry
 from durable_nb.values.states import States
@@ -222,6 +223,7 @@ class CellStep(CellRun):
 
     # -- capture → encode → one transaction
 
+    @gc_paused()
     def commit(self, outcome: Outcome) -> Transaction | None:
         """Record what the cell changed and showed."""
         value = self._worth(outcome)

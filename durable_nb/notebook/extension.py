@@ -286,9 +286,10 @@ class DurableNB(Configurable):
         if self.notebook is not None:
             if sets_a_stream(self.cell.source):
                 self.notebook.session.note_seeding()
-            self.notebook.origins.begin(self.cell.source, is_step=is_step)
+            code = self._auto_mode.seen
+            self.notebook.origins.begin(self.cell.source, is_step=is_step, code=code)
             if not is_step:
-                self._plain.begin(self.notebook, self.cell)
+                self._plain.begin(self.notebook, self.cell, code)
 
     def _cell_of(self, info: Any) -> Cell:
         return Cell(

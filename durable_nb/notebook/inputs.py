@@ -15,6 +15,7 @@ from durable_nb.core.recording import texts_in
 from durable_nb.notebook.namespace import CONSTANT_NAMES, Namespace
 from durable_nb.values.dependencies import named_files
 from durable_nb.values.fingerprint import Fingerprints, fingerprint_roots
+from durable_nb.values.garbage import gc_paused
 from durable_nb.values.imports import imported
 from durable_nb.values.tree import unknown_reads
 
@@ -82,6 +83,7 @@ def files_named(code: CellCode, inputs: CellInputs, root: Path) -> NamedFiles:
     return named_files([*literals, *texts_in(inputs.values.values())], root)
 
 
+@gc_paused()
 def read_inputs(
     code: CellCode,
     namespace: Namespace,

@@ -12,6 +12,7 @@ from durable_nb.store.records import CodeRecord
 
 if TYPE_CHECKING:
     from durable_nb.core.passes import ScopePass
+    from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.cells import Cell
     from durable_nb.notebook.notebook import Notebook
 
@@ -23,12 +24,17 @@ class PlainCells:
         self._pass: ScopePass | None = None
         self._source = ""
 
-    def begin(self, notebook: Notebook, cell: Cell) -> None:
-        """Enter the scope of a cell that is no step; a step enters its own."""
+    def begin(self, notebook: Notebook, cell: Cell, code: CellCode | None = None) -> None:
+        """Enter the scope of a cell that is no step; a step enters its own.
+
+        Args:
+            notebook: that it is in.
+            cell: which one.
+            code: its analysis, where there is one already.
+        """
         self._source = cell.source
-        self._pass = notebook.origins.running.scope_pass = _begin_pass(
-            notebook, cell, digest_of(notebook.namespace.transform(cell.source))
-        )
+        digest = digest_of(notebook.namespace.transform(cell.source)) if code is None else _digest(code.tree)
+        self._pass = notebook.origins.running.scope_pass = _begin_pass(notebook, cell, digest)
         move_to(Place(self._pass))
 
     def end(self, error: BaseException | None) -> ScopePass | None:

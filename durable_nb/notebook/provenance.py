@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from durable_nb.core.session import Session
+    from durable_nb.notebook.analysis import CellCode
     from durable_nb.notebook.namespace import Namespace
 
 logger = logging.getLogger("durable_nb")
@@ -52,15 +53,21 @@ class Origins:
         """The cell that runs; one that knows nothing while none does."""
         return self._running or RunningCell(self._session, self._namespace)
 
-    def begin(self, source: str, *, is_step: bool) -> None:
-        """A cell begins; what a step reads is told later, by itself."""
+    def begin(self, source: str, *, is_step: bool, code: CellCode | None = None) -> None:
+        """A cell begins; what a step reads is told later, by itself.
+
+        Args:
+            source: the cell as it was typed.
+            is_step: whether it is a step.
+            code: its analysis, where there is one already.
+        """
         self._leave()
         running = self._running = RunningCell(self._session, self._namespace)
         if is_step:
             return
         running.watch()
         try:
-            running.read_plain(source)
+            running.read_plain(source, code)
         except Exception:
             logger.exception("what a cell reads could not be looked at")
 

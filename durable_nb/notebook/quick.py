@@ -25,10 +25,10 @@ QUICK_SECONDS: Final = 0.5
 """Nobody waits for the checkpoint of a cell that took less."""
 _ALWAYS_SECONDS: Final = 10.0
 """A cell that takes as long is always recorded."""
-_REFERENCES_PER_SECOND: Final = 18_000
-_BYTES_PER_SECOND: Final = 50 << 20
-"""What may be saved for each second that a cell took: about an eighth of a second's worth of work."""
-_LEAST_REFERENCES: Final = 1500
+_REFERENCES_PER_SECOND: Final = 7_200
+_BYTES_PER_SECOND: Final = 20 << 20
+"""What may be saved for each second that a cell took: about a twentieth of a second's worth of work."""
+_LEAST_REFERENCES: Final = 600
 _LEAST_BYTES: Final = 1 << 20
 """So much is always small."""
 _MOST_COMPARED: Final = 200
@@ -103,7 +103,7 @@ def _is_cheap(step: CellStep, took_seconds: float) -> bool:
     most = max(_LEAST_REFERENCES, int(took_seconds * _REFERENCES_PER_SECOND)) - read * _REFERENCES_OF_AN_INPUT
     made = {name: names[name] for name in sorted(step.changes.bound)} | {"Out": last_result(step.shell)}
     found = extent(made.values(), names, most)  # first, for it is quick
-    if not found.meets_client and most >= MOST_REFERENCES:
+    if not found.meets_client and (most >= MOST_REFERENCES or not found.is_larger):
         step.notebook.origins.running.holding_none = frozenset(made)
     if found.is_larger:
         return False

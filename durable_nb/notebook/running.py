@@ -107,9 +107,9 @@ class RunningCell:
         if self._own_watch is not None:
             self._own_watch.__exit__(None, None, None)
 
-    def read_plain(self, source: str) -> None:
-        """Compute the key of a cell without ``%%step``."""
-        code = self._code = _analysed(source, self._namespace)
+    def read_plain(self, source: str, code: CellCode | None = None) -> None:
+        """Compute the key of a cell without ``%%step``; ``code`` is its analysis, where there is one already."""
+        code = self._code = code or _analysed(source, self._namespace)
         if code is None:
             return
         try:

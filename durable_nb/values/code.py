@@ -135,9 +135,9 @@ def code_texts(code: CodeType) -> list[str]:
     return [text for nested in all_codes(code) for text in _texts(nested)]
 
 
-def nested_codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield the code objects directly nested in a code object: functions, classes, comprehensions."""
-    return (const for const in code.co_consts if isinstance(const, CodeType))
+def nested_codes(code: CodeType) -> list[CodeType]:
+    """Return the code objects directly nested in a code object: functions, classes, comprehensions."""
+    return [const for const in code.co_consts if type(const) is CodeType]
 
 
 def all_codes(code: CodeType) -> Iterator[CodeType]:
@@ -146,7 +146,7 @@ def all_codes(code: CodeType) -> Iterator[CodeType]:
     while pending:
         current = pending.pop()
         yield current
-        pending.extend(nested_codes(current))
+        pending += nested_codes(current)
 
 
 def encode_constant(value: object) -> bytes:  # noqa: C901, PLR0911 - one line per type

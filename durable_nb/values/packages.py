@@ -9,8 +9,7 @@ import re
 import sys
 import sysconfig
 from functools import cache
-from glob import escape, glob
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -106,12 +105,12 @@ def _distribution_with(top: str) -> str:
 def _named_like(top: str) -> Iterator[importlib.metadata.Distribution]:
     """Yield the few distributions whose names begin and end most as a module's: scikit-image for skimage, say."""
 
-    def likeness(folder: str) -> int:
-        name = os.path.basename(folder).partition("-")[0].lower()
-        ends = (name, top.lower()), (name[::-1], top.lower()[::-1])
-        return sum(len(os.path.commonprefix(each)) for each in ends)
+    def likeness(folder: Path) -> int:
+        name = folder.name.partition("-")[0].lower()
+        ends = zip(name, top.lower(), strict=False), zip(name[::-1], top.lower()[::-1], strict=False)
+        return sum(1 for each in ends for _ in takewhile(lambda pair: pair[0] == pair[1], each))
 
-    folders = [each for path in sys.path if is_installed_path(path) for each in glob(f"{escape(path)}/*.dist-info")]
+    folders = [each for path in sys.path if is_installed_path(path) for each in Path(path).glob("*.dist-info")]
     return map(importlib.metadata.Distribution.at, sorted(folders, key=likeness, reverse=True)[:_MOST_LIKE])
 
 

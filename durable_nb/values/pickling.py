@@ -6,9 +6,7 @@ then the trailer's length in 8 bytes, little-endian. Large buffers stay where th
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import gc
 import io
 import linecache
 import math
@@ -25,13 +23,14 @@ from durable_nb.errors import DecodeError, EncodeError
 from durable_nb.values import buffers as memory
 from durable_nb.values import culprit
 from durable_nb.values.address import ATOMS, Address, describe, resolve
+from durable_nb.values.garbage import gc_paused
 from durable_nb.values.object_views import object_views
 from durable_nb.values.pickler import Aliased, Finder, Pickler, Unpickler, live
 from durable_nb.values.rebuild import CannotLoadError
 from durable_nb.values.versions import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 FORMAT = 1
 _LENGTH = struct.Struct("<Q")
@@ -279,18 +278,6 @@ def restore_source(filename: str, text: str) -> None:
     """
     entry = (len(text), None, text.splitlines(keepends=True), filename)
     linecache.cache.setdefault(filename, entry)
-
-
-@contextlib.contextmanager
-def gc_paused() -> Iterator[None]:
-    """Keep the cyclic collector from walking half-made objects again and again (about 2x)."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 @functools.cache
