@@ -143,21 +143,35 @@ class Harness:
         return report
 
     def measure(self, times: int) -> Report:
-        """Only time it, plainly and in auto mode by turns; of each cell the best time counts.
+        """Only time it, plainly and in auto mode, cell by cell in turn; of so many pairs of runs the median one counts.
 
-        A machine that others use as well is slow for seconds at a time: whole runs without such a moment are rare.
+        A machine that others use as well is slow for seconds or for minutes at a time: of two runs that follow each
+        other one may take twice the time of the other, of two that take turns it hardly does.
         """
         report = self.report
-        auto: list[Played] = []
-        for number in range(times):
-            with self._kernel(f"plain-{number}") as kernel:
-                self._plain.append(_play(kernel, "pass", self._cells))
-            auto += self._run_durably(f"auto-{number}", AUTO, [])
-        _check_ran(report.name, self._plain[0])
-        report.plain_seconds, report.durable_seconds = _best(self._plain), _best(auto)
-        report.plain_cpu, report.durable_cpu = (min(each.cpu_seconds for each in runs) for runs in (self._plain, auto))
-        report.stored_bytes = auto[0].stored_bytes
+        pairs = [self._play_in_turn(number) for number in range(times)]
+        _check_ran(report.name, pairs[0][0])
+        plain, auto = sorted(pairs, key=lambda pair: pair[1].seconds / pair[0].seconds)[len(pairs) // 2]
+        report.plain_seconds, report.durable_seconds = plain.seconds, auto.seconds
+        report.plain_cpu, report.durable_cpu = plain.cpu_seconds, auto.cpu_seconds
+        report.stored_bytes = auto.stored_bytes
         return report
+
+    def _play_in_turn(self, number: int) -> tuple[Played, Played]:
+        """Run each cell in a kernel without and in one with auto mode before the next; who is first changes, too."""
+        plain, auto = Played(), Played()
+        with self._kernel(f"plain-{number}") as one, self._kernel(f"auto-{number}") as other:
+            turns = [(one, "pass", plain), (other, _loading(AUTO), auto)][:: -1 if number % 2 else 1]
+            for kernel, first, played in turns:
+                _begin(kernel, first)
+                played.cpu_seconds = -_cpu(kernel)
+            for place, cell in enumerate(self._cells):
+                for kernel, _, played in turns:
+                    played.results.append(kernel.run(cell, f"cell-{place}", timeout=PATIENCE_SECONDS))
+            for kernel, _, played in turns:
+                played.cpu_seconds += _cpu(kernel)
+            auto.stored_bytes = _size(other.folder / ".durable_nb")
+        return plain, auto
 
     def _kill(self, mode: str, turn_on: str, kills: list[Kill]) -> None:
         if self.report.difference:
@@ -193,7 +207,7 @@ class Harness:
             for kill in [*kills, None]:
                 if runs:
                     kernel.restart()
-                played = _play(kernel, f"%load_ext durable_nb\n{turn_on}", self._cells, kill)
+                played = _play(kernel, _loading(turn_on), self._cells, kill)
                 runs.append(played)
                 if kill is None or kill.cell >= len(self._cells):
                     played.left = _left(kernel, self._unlike)
@@ -253,10 +267,7 @@ class Harness:
 def _play(kernel: Kernel, first: str, cells: list[str], kill: Kill | None = None) -> Played:
     """Run cells in a fresh kernel until they are done, or the kernel is killed in one or before one."""
     played = Played()
-    kernel.ask(_SETUP)
-    loaded = kernel.run(first, "first")
-    if loaded.status != "ok":
-        raise ValueError(loaded.error)
+    _begin(kernel, first)
     before = _cpu(kernel)
     for number, cell in enumerate(cells):
         if kill is not None and kill.cell == number:
@@ -269,15 +280,22 @@ def _play(kernel: Kernel, first: str, cells: list[str], kill: Kill | None = None
     return played
 
 
+def _begin(kernel: Kernel, first: str) -> None:
+    kernel.ask(_SETUP)
+    loaded = kernel.run(first, "first")
+    if loaded.status != "ok":
+        raise ValueError(loaded.error)
+
+
+def _loading(turn_on: str) -> str:
+    return f"%load_ext durable_nb\n{turn_on}"
+
+
 def _check_ran(name: str, played: Played) -> None:
     """A notebook that does not run is none for the corpus."""
     for number, result in enumerate(played.results):
         if result.status != "ok":
             raise ValueError(f"{name}: cell {number} fails when it is run plainly:\n{result.error}")
-
-
-def _best(runs: list[Played]) -> float:
-    return sum(min(each.seconds for each in cell) for cell in zip(*(run.results for run in runs), strict=True))
 
 
 def _left(kernel: Kernel, unlike) -> dict[str, str]:
