@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping
 
 _CHUNK_BYTES = 1 << 16
 
@@ -36,19 +36,13 @@ class Descriptors:
     """
 
     def __init__(self, streams: Mapping[int, Stream]) -> None:
-        self._reader = _reader(os.getpid())
-        self._pipes = [_Pipe(descriptor, stream) for descriptor, stream in streams.items()]
-        self._reader.watch(self._pipes)
+        reader = _reader(os.getpid())
+        self._taken = [_Taken(reader.pipe(stream), descriptor) for descriptor, stream in streams.items()]
 
     def close(self) -> None:
         """Give the descriptors back, after showing all that was written to them."""
-        self._reader.leave(self._pipes)
-        for pipe in self._pipes:
-            pipe.give_back()
-            pipe.show_waiting()
-            if pipe.ended:
-                os.close(pipe.reader)
-        self._reader.watch([pipe for pipe in self._pipes if not pipe.ended])
+        for each in self._taken:
+            each.give_back()
 
 
 class _Reader:
@@ -56,34 +50,22 @@ class _Reader:
 
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._pipes: dict[int, _Pipe] = {}
 
-    def watch(self, pipes: Sequence[_Pipe]) -> None:
-        """Show what arrives in pipes from now on; where there never are any, there is no thread."""
-        with self._lock:
-            for pipe in pipes:
-                self._selector.register(pipe.reader, selectors.EVENT_READ, pipe)
-            if pipes and self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="durable_nb output", daemon=True)
-                self._thread.start()
-
-    def leave(self, pipes: Iterable[_Pipe]) -> None:
-        """Leave pipes to whoever calls; what the thread has read of them is shown."""
-        with self._lock:
-            for pipe in pipes:
-                if not pipe.ended:
-                    self._selector.unregister(pipe.reader)
+    def pipe(self, stream: Stream) -> _Pipe:
+        """Return the pipe whose text a stream shows; where there never is any, there is no thread."""
+        known = self._pipes.get(id(stream))
+        if known is None:
+            known = self._pipes[id(stream)] = _Pipe(stream)  # which keeps the stream
+            self._selector.register(known.reader, selectors.EVENT_READ, known)
+            if len(self._pipes) == 1:
+                threading.Thread(target=self._serve, name="durable_nb output", daemon=True).start()
+        return known
 
     def _serve(self) -> None:
         while True:
             for key, _ in self._selector.select():
-                with self._lock:
-                    if self._selector.get_map().get(key.fd) is key:  # not left since
-                        key.data.show_waiting()
-                        if key.data.ended:
-                            self._selector.unregister(key.fd)
-                            os.close(key.fd)
+                key.data.show_waiting()
 
 
 @cache
@@ -94,37 +76,45 @@ def _reader(pid: int) -> _Reader:
 
 
 class _Pipe:
-    """Stands in for one descriptor."""
+    """A pipe whose text a stream shows; kept for all cells, as to make one takes as long as to run a small cell."""
 
-    def __init__(self, descriptor: int, stream: Stream) -> None:
-        self.reader, writer = os.pipe()
+    def __init__(self, stream: Stream) -> None:
+        self.reader, self.writer = os.pipe()
         os.set_blocking(self.reader, False)
-        self.ended = False
-        self._descriptor, self._stream = descriptor, stream
-        self._before = os.dup(descriptor)
-        self._identity = _identity(writer)
+        self.identity = _identity(self.writer)
+        self._stream = stream
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        os.dup2(writer, descriptor)
-        os.close(writer)
+        self._lock = threading.Lock()
+
+    def show_waiting(self) -> None:
+        """Show what was written; when it returns, whoever read it, it is shown."""
+        with self._lock:
+            while True:
+                try:
+                    data = os.read(self.reader, _CHUNK_BYTES)
+                except BlockingIOError:
+                    return
+                text = self._decoder.decode(data)
+                if text:
+                    self._stream.write(text)
+                with suppress(OSError):  # the process's own output may be closed; ipykernel writes there too
+                    os.write(self._stream.fileno(), data)
+
+
+class _Taken:
+    """A descriptor for which a pipe stands in."""
+
+    def __init__(self, pipe: _Pipe, descriptor: int) -> None:
+        self._pipe, self._descriptor = pipe, descriptor
+        self._before = os.dup(descriptor)
+        os.dup2(pipe.writer, descriptor)
 
     def give_back(self) -> None:
         # When the cell has put something else there for good, that stays.
-        if _identity(self._descriptor) == self._identity:
+        if _identity(self._descriptor) == self._pipe.identity:
             os.dup2(self._before, self._descriptor)
         os.close(self._before)
-
-    def show_waiting(self) -> None:
-        while not self.ended:
-            try:
-                data = os.read(self.reader, _CHUNK_BYTES)
-            except BlockingIOError:
-                return
-            self.ended = not data
-            text = self._decoder.decode(data, final=self.ended)
-            if text:
-                self._stream.write(text)
-            with suppress(OSError):  # the process's own output may be closed; ipykernel writes there too
-                os.write(self._stream.fileno(), data)
+        self._pipe.show_waiting()
 
 
 def _identity(descriptor: int) -> tuple[int, int]:

@@ -71,7 +71,15 @@ class Namespace:
 
     def snapshot(self) -> Snapshot:
         """Return the namespace as it is: names and the objects they are bound to."""
-        return Snapshot(self, {name: value for name, value in self.names.items() if self.is_user(name)})
+        special = self._shell.user_ns_hidden.keys() | _INTERNAL_WORDS
+        return Snapshot(
+            self,
+            {
+                name: value
+                for name, value in self.names.items()
+                if (name[:1] != "_" and name not in special) or self.is_user(name)
+            },
+        )
 
     def pick(self, names: Iterable[str]) -> dict[str, Any]:
         """Return those of ``names`` that are bound by the user, with their objects."""

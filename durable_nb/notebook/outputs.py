@@ -82,7 +82,7 @@ class OutputTee:
         """Begin to record; what was shown before is sent on first."""
         _show_figures(self._shell)  # of an attempt that failed in this cell
         self._streams = (sys.stdout, sys.stderr)
-        if not all(map(_is_empty, self._streams)):
+        if not all(map(_has_sent, self._streams)):
             self._flush()
         self._request = self._publisher.parent_header.get("msg_id")
         self._tap = _Tap.on(self._publisher.session)
@@ -109,7 +109,8 @@ class OutputTee:
                     _show_figures(self._shell)
             finally:
                 self._descriptors.close()
-            self._flush()
+            if not all(map(_has_sent, self._streams)):
+                self._flush()
         finally:
             self._tap.remove(self._hear)
             self._displays = self._recording.records()
@@ -138,6 +139,22 @@ class OutputTee:
 def _is_empty(stream: object) -> bool:
     """Say whether nothing was written to one of ipykernel's streams that is not on its way yet."""
     return not getattr(stream, "_buffers", True)
+
+
+def _has_sent(stream: Any) -> bool:
+    """Say whether all that was written to one of ipykernel's streams is on its way: to wait for it takes a while.
+
+    What its thread is about to send waits no longer and is not on its way yet; so the thread must be at something else.
+    """
+    if not _is_empty(stream):
+        return False
+    sender, send = getattr(stream, "pub_thread", None), getattr(type(stream), "_flush", None)
+    frame = sys._current_frames().get(getattr(getattr(sender, "thread", None), "ident", None) or 0)  # noqa: SLF001
+    if frame is None or send is None:
+        return False
+    while frame is not None and frame.f_code is not send.__code__:
+        frame = frame.f_back
+    return frame is None
 
 
 class _Tap:

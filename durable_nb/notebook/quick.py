@@ -67,8 +67,9 @@ def worth(step: CellStep, took_seconds: float) -> Worth:
         return Worth.NOTE
     if took_seconds >= QUICK_SECONDS:
         return Worth.NOW
-    only_shows = not calls_for_effect(step.code.tree, shows=last_result(step.shell) is not None)
-    return Worth.NOTHING if only_shows and step.left_nothing() else Worth.LATER
+    if step.changes.bound or calls_for_effect(step.code.tree, shows=last_result(step.shell) is not None):
+        return Worth.LATER
+    return Worth.NOTHING if step.left_nothing() else Worth.LATER
 
 
 def untouched(step: CellStep) -> tuple[str, ...]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from IPython.core.interactiveshell import InteractiveShell
+
+_PERCENT_SIGNS: Final = {"line": "%", "cell": "%%"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +19,12 @@ class ShellState:
     """The magics, extensions and number format of a shell.
 
     Attributes:
-        magics: what each magic calls, by its name with percent signs; aliases are among them.
+        magics: what each magic calls, by its kind, line or cell, and its name; aliases are among them.
         extensions: the modules of the loaded extensions.
         precision: how the shell shows numbers, as ``%precision`` sets it.
     """
 
-    magics: dict[str, Any]
+    magics: dict[str, dict[str, Any]]
     extensions: frozenset[str]
     precision: str
 
@@ -30,8 +34,7 @@ class ShellState:
         live: Any = shell  # its parts may be None by their annotations only
         kinds = live.magics_manager.magics
         return cls(
-            {f"%{name}": call for name, call in kinds["line"].items()}
-            | {f"%%{name}": call for name, call in kinds["cell"].items()},
+            {kind: dict(kinds[kind]) for kind in _PERCENT_SIGNS},
             frozenset(live.extension_manager.loaded),
             live.display_formatter.formatters["text/plain"].float_precision,
         )
@@ -40,7 +43,7 @@ class ShellState:
         """Say what is different now, in words for the user; None when nothing is."""
         now = ShellState.now(shell)
         loaded = sorted(now.extensions - self.extensions)
-        made = sorted(name for name, call in now.magics.items() if self._is_new(name, call))
+        made = [] if now.magics == self.magics else sorted(self._new(now.magics))
         what = ""
         if loaded:
             what = f"loads the extension {loaded[0]}"
@@ -50,6 +53,10 @@ class ShellState:
             what = "sets %precision"
         return f"it {what}, which a replay would not: do that in a plain cell" if what else None
 
-    def _is_new(self, name: str, call: object) -> bool:
-        """Say whether a magic was defined since; IPython itself loads its own when they are first used."""
-        return name not in self.magics or (type(call) is FunctionType and self.magics[name] is not call)
+    def _new(self, magics: dict[str, dict[str, Any]]) -> Iterator[str]:
+        """Yield the magics that were defined since; IPython itself loads its own when they are first used."""
+        for kind, calls in magics.items():
+            known = self.magics[kind]
+            for name, call in calls.items():
+                if name not in known or (type(call) is FunctionType and known[name] is not call):
+                    yield _PERCENT_SIGNS[kind] + name

@@ -125,7 +125,7 @@ def _plain(
     record: ScopeRecord | PassRecord | PassEndRecord | CodeRecord | ForgetRecord,
 ) -> tuple[int, int, str, dict[str, Any]]:
     """Return id, parent, kind and head of a record that is nothing but its head."""
-    head = asdict(record)
+    head = _flat(record)
     match record:
         case ScopeRecord():
             return head.pop("id"), 0, "scope", head
@@ -140,6 +140,11 @@ def _plain(
         case _:
             # The row of a forgotten step is gone, but its id must never be given again.
             return max(record.step_ids, default=0), 0, "forget", head
+
+
+def _flat(record: Any) -> dict[str, Any]:
+    """Return the fields of a record that holds no other; ``asdict`` would copy each value."""
+    return {name: getattr(record, name) for name in record.__match_args__}
 
 
 def _encode_step(record: StepRecord, put_blob: Callable[[bytes], BlobRef]) -> Row:
@@ -164,13 +169,13 @@ def _encode_step(record: StepRecord, put_blob: Callable[[bytes], BlobRef]) -> Ro
         head["execution"] = record.execution
     detail: dict[str, Any] = {}
     if record.inputs:
-        detail["inputs"] = [asdict(item) for item in record.inputs]
+        detail["inputs"] = [_flat(item) for item in record.inputs]
     if record.outputs:
-        detail["outputs"] = [asdict(item) for item in record.outputs]
+        detail["outputs"] = [_flat(item) for item in record.outputs]
     if record.displays:
         detail["displays"] = [{"msg_type": item.msg_type, "content": item.content} for item in record.displays]
     if record.files:
-        detail["files"] = [asdict(item) for item in record.files]
+        detail["files"] = [_flat(item) for item in record.files]
     if record.extra is not None:
         detail["extra"] = record.extra
     body = _encode_body(record.payload, record.error, detail, put_blob)

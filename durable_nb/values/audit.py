@@ -31,11 +31,11 @@ def listen(events: Iterable[str], listener: Listener) -> None:
 @functools.cache
 def _listeners() -> dict[str, tuple[Listener, ...]]:
     listeners: dict[str, tuple[Listener, ...]] = {}
-    find = listeners.get
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        for listener in find(event, ()):
-            listener(event, args)
+        if event in listeners:
+            for listener in listeners[event]:
+                listener(event, args)
 
     sys.addaudithook(hook)
     return listeners

@@ -316,6 +316,19 @@ links = [os.readlink(fd) for fd in fds if os.path.islink(fd)]
 print(sum(link.startswith('pipe') for link in links), threading.active_count())"""
 
 
+def test_what_is_just_being_sent_is_recorded(kernel):
+    """Text that the sending thread has taken, and has not sent yet when the cell ends, is in."""
+    kernel.run("%load_ext tiny_step\nimport sys, time\nstreams = type(sys.stdout)")
+    kernel.run(
+        "def slowly(self, flush=streams._flush_buffers):\n"
+        "    found = list(flush(self))\n    time.sleep(0.5 if found else 0)\n    yield from found\n"
+        "streams._flush_buffers = slowly"
+    )
+    cell = "%%step\nprint('on its way')\ntime.sleep(0.4)"  # ipykernel sends what is printed after 0.2 s
+    assert kernel.run(cell).text == "on its way\n"
+    assert kernel.run(cell).text == "on its way\n"
+
+
 def test_a_child_that_outlives_the_step_is_still_shown(kernel, tmp_path):
     """A background process keeps its place to write to after the step."""
     wait = f"while [ ! -e {tmp_path}/go ]; do :; done; echo late"
