@@ -74,23 +74,26 @@ def _distribution_version(top: str) -> str:
 @cache
 def _version_in(installed: tuple[tuple[str, int], ...], top: str) -> str:  # noqa: ARG001 - what the answer is kept for
     # Under the module's own name first: to look which distribution has it takes longer.
-    return _version_of(top) or _version_of(_distribution_with(top)) or "unknown"
+    return _version_of(_distribution_named(top)) or _version_of(_distribution_with(top)) or "unknown"
 
 
-def _version_of(distribution: str) -> str:
+def _version_of(found: importlib.metadata.Distribution | None) -> str:
     """Return what a distribution says in the head of its metadata; to parse all of it would take twice the time."""
-    try:
-        found = importlib.metadata.distribution(distribution) if distribution else None
-    except importlib.metadata.PackageNotFoundError:
-        return ""
     if found is None:
         return ""
     told = _VERSION.search((found.read_text("METADATA") or "").partition("\n\n")[0])
     return told[1].strip() if told is not None else found.version or ""
 
 
-def _distribution_with(top: str) -> str:
-    """Return the name of the first distribution that has a top-level module; "" where none has.
+def _distribution_named(name: str) -> importlib.metadata.Distribution | None:
+    try:
+        return importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _distribution_with(top: str) -> importlib.metadata.Distribution | None:
+    """Return the first distribution that has a top-level module; None where none has.
 
     ``importlib.metadata.packages_distributions`` would find it in ten times the time, as it parses what all have.
     """
@@ -98,8 +101,8 @@ def _distribution_with(top: str) -> str:
     for each in chain(_named_like(top), importlib.metadata.distributions()):
         declared = each.read_text("top_level.txt")
         if top in declared.split() if declared is not None else own.search(each.read_text("RECORD") or ""):
-            return each.name
-    return ""
+            return each
+    return None
 
 
 def _named_like(top: str) -> Iterator[importlib.metadata.Distribution]:
