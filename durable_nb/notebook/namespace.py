@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _INTERNAL = re.compile(r"_+|_i+|_i?\d+|_[dio]h|_exit_code|__durable_step__|__session__|__vsc_ipynb_file__")
 """IPython's own names: results, inputs, histories."""
+_is_internal = lru_cache(maxsize=4096)(lambda name: _INTERNAL.fullmatch(name) is not None)
 _LAST_RESULTS = frozenset({"_", "__", "___"})
 CONSTANT_NAMES = frozenset(
     {"get_ipython", "exit", "quit", "open", "display", "__name__", "__builtin__", "__builtins__"}
@@ -63,7 +65,7 @@ class Namespace:
             # As IPython tells it, which leaves them alone once somebody binds one: `_ = gettext.gettext`.
             mine = hidden[name] if name in hidden else getattr(self._shell.displayhook, name, unset)
             return name in self.names and self.names[name] is not mine
-        if name[:1] == "_" and _INTERNAL.fullmatch(name):
+        if name[:1] == "_" and _is_internal(name):
             return False
         if name in _INTERNAL_WORDS or name in hidden:
             return hidden.get(name, unset) is not self.names.get(name, unset)

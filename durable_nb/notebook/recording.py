@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from durable_nb.store.records import DisplayRecord
 
@@ -20,6 +20,7 @@ OWN = "durable_nb"
 
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _LONGEST_WIDGET_REPR = 110  # as ipywidgets cuts it
+_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -121,12 +122,21 @@ class Recording:
         return own or display_id in self._own_ids
 
 
-def _as_json(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy by way of JSON, as the message itself goes; ``bytes`` become base64."""
+def _as_json(content: Any) -> Any:
+    """Copy what JSON makes of it, as the message itself goes; ``bytes`` become base64.
+
+    Only what JSON may change is turned into it: figures are long texts.
+    """
+    kind = type(content)
+    if kind in _PLAIN:
+        return content
+    if kind is dict and all(type(key) is str for key in content):
+        return {key: _as_json(value) for key, value in content.items()}
+    if kind is list:
+        return [_as_json(value) for value in content]
     from jupyter_client.jsonutil import json_default
 
-    copied: dict[str, Any] = json.loads(json.dumps(content, default=json_default))
-    return copied
+    return json.loads(json.dumps(content, default=json_default))
 
 
 def _record(shown: _Shown) -> DisplayRecord | None:
