@@ -22,7 +22,7 @@ from durable_nb.values.packages import is_installed_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-SEEDING = re.compile(r"seed|set_?state|set_rng_state", re.IGNORECASE)
+SEEDING = re.compile(r"seed|set_?state|set_rng_state|set_bit_generator", re.IGNORECASE)
 """Names of functions that set a stream: ``random.seed``, ``torch.manual_seed``, ``setstate``, ``set_rng_state``…"""
 _SEEDING_CALL = re.compile(rf"(?:{SEEDING.pattern})\w*\s*\(", re.IGNORECASE)
 
@@ -50,8 +50,7 @@ def loaded_streams() -> dict[str, _Stream]:
     streams = {"random": _Stream(twister.see, random.setstate, operator.eq, twister.state_of)}
     numpy_random: Any = sys.modules.get("numpy.random")  # numpy 2.4 and later: loaded by whoever draws first
     if hasattr(numpy_random, "get_state"):
-        get, put = numpy_random.get_state, numpy_random.set_state
-        streams["numpy.random"] = _Stream(get, put, _same_numpy, used=_used_of_numpy)
+        streams["numpy.random"] = _Stream(_get_numpy, _put_numpy, _same_numpy, used=_used_of_numpy)
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "get_rng_state"):
         streams["torch"] = _Stream(torch.get_rng_state, torch.set_rng_state, torch.equal)
@@ -131,15 +130,35 @@ def _source_seeds(file: str) -> bool:
         return True  # unreadable: assume that it does, which can only make steps run again
 
 
-def _same_numpy(before: tuple[Any, ...], state: tuple[Any, ...]) -> bool:
-    """Compare states as ``numpy.random.get_state`` has them: a name, the words, then numbers."""
+_Numpy = tuple[Any, ...] | dict[str, Any]
+"""A state of numpy's stream: a name, the words, then numbers; that of a generator which somebody put there, a dict."""
+
+
+def _get_numpy() -> _Numpy:
+    state: dict[str, Any] = sys.modules["numpy.random"].get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        return state
+    return "MT19937", state["state"]["key"], state["state"]["pos"], state["has_gauss"], state["gauss"]
+
+
+def _put_numpy(state: _Numpy) -> None:
+    numpy_random: Any = sys.modules["numpy.random"]
+    name = state["bit_generator"] if isinstance(state, dict) else state[0]
+    if numpy_random.get_state(legacy=False)["bit_generator"] != name:
+        numpy_random.set_bit_generator(getattr(numpy_random, name)())
+    numpy_random.set_state(state)
+
+
+def _same_numpy(before: _Numpy, state: _Numpy) -> bool:
+    if isinstance(before, dict) or isinstance(state, dict):
+        return _packed(before) == _packed(state)
     return before[2:] == state[2:] and bool((before[1] == state[1]).all())
 
 
-def _used_of_numpy(state: tuple[Any, ...]) -> bool:
-    """Say whether a state, as ``numpy.random.get_state`` has it, is none that a generator begins with."""
+def _used_of_numpy(state: _Numpy) -> bool:
+    """Say whether a state is none that a generator begins with."""
     fresh = sys.modules["numpy.random"].MT19937().state["state"]
-    return bool(state[2] != fresh["pos"] or state[1][0] != fresh["key"][0])
+    return isinstance(state, dict) or bool(state[2] != fresh["pos"] or state[1][0] != fresh["key"][0])
 
 
 def _packed(state: Any) -> bytes:

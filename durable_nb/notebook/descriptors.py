@@ -51,16 +51,18 @@ class _Reader:
     def __init__(self) -> None:
         self._selector = selectors.DefaultSelector()
         self._pipes: dict[int, _Pipe] = {}
+        self._lock = threading.Lock()
 
     def pipe(self, stream: Stream) -> _Pipe:
         """Return the pipe whose text a stream shows; where there never is any, there is no thread."""
-        known = self._pipes.get(id(stream))
-        if known is None:
-            known = self._pipes[id(stream)] = _Pipe(stream)  # which keeps the stream
-            self._selector.register(known.reader, selectors.EVENT_READ, known)
-            if len(self._pipes) == 1:
-                threading.Thread(target=self._serve, name="durable_nb output", daemon=True).start()
-        return known
+        with self._lock:
+            known = self._pipes.get(id(stream))
+            if known is None:
+                known = self._pipes[id(stream)] = _Pipe(stream)  # which keeps the stream
+                self._selector.register(known.reader, selectors.EVENT_READ, known)
+                if len(self._pipes) == 1:
+                    threading.Thread(target=self._serve, name="durable_nb output", daemon=True).start()
+            return known
 
     def _serve(self) -> None:
         while True:

@@ -258,6 +258,20 @@ def test_a_stream_that_numpy_loads_late(tmp_path, imports, also):
     assert played.value == shown(played.first[2])
 
 
+def test_a_stream_of_another_generator(tmp_path):
+    """Numpy's stream may be another than Mersenne's twister: a step that puts it there, or draws, leaves it there."""
+    cells = [
+        "import numpy as np",
+        "%%step put\nnp.random.set_bit_generator(np.random.PCG64(3))\nput = float(np.random.rand())",
+        "%%step drawn\ndrawn = float(np.random.rand())",
+        "float(np.random.rand())",
+    ]
+    played = play(tmp_path, {"other": cells})["other"]
+    assert replayed(played.again[1], "put")
+    assert replayed(played.again[2], "drawn")
+    assert played.value == shown(played.first[3])
+
+
 def test_a_stream_that_nobody_loads(tmp_path):
     """To look for draws loads no library: numpy's stream takes longer to import than a cell takes to record."""
     loaded = "'numpy.random' in __import__('sys').modules"

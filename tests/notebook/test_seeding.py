@@ -23,6 +23,7 @@ NAMES = {"random": random, "np": np, "nr": np.random, "x": 5, "f": random.random
         "set_seed(42)",
         "rng.set_state(s)",
         "seed_everything(1)",
+        "np.random.set_bit_generator(np.random.PCG64(3))",
     ],
 )
 def test_calls_that_set_a_stream(source):
