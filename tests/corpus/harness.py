@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 INSTANTS = 3
 PATIENCE_SECONDS = 900.0
-MOST_PLAIN = 20
+MOST_PLAIN = 60
 """So many are made before a difference is believed: of random numbers, say, a few digits are often the same."""
 _SETUP = "__import__('probe').begin()"
 AUTO = "%durable auto on"
