@@ -35,7 +35,7 @@ test-browsers: setup-browsers  ## Run all browser tests in JupyterLab and Notebo
 test-corpus: setup-corpus  ## Kill and resume public notebooks, and compare them with plain runs (CORPUS="NAME ...")
 	@$(BIN)/python tests/corpus/run.py $(CORPUS)
 
-test-matrix: setup  ## Run the tests of values, store and core on other Pythons and DuckDB 1.5
+test-matrix: setup  ## Run the tests of values, store, core and cell analysis on other Pythons and DuckDB 1.5
 	@.ci/matrix
 
 lab: setup-lab  ## Open the quickstart in JupyterLab, with the flaky server running
